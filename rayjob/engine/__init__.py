@@ -1,0 +1,1 @@
+"""The only door to Ray: plan to datasets, pools, governor, run, watch."""

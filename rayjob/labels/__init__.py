@@ -1,0 +1,1 @@
+"""Pure text and tags: conversations, prompts, answers, rules, statistics. No I/O."""

@@ -1,0 +1,1 @@
+"""Reads runs and returns tables, pictures and pages."""

@@ -1,0 +1,1 @@
+"""Sheets for human reviewers: out and back in."""
