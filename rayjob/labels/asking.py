@@ -1,4 +1,4 @@
-"""What a step asks of a model and what comes back: the seam between steps and the door to LiteLLM. Calls nothing itself."""
+"""What a step asks of a model and what comes back. Calls nothing itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answered call and what it cost. Latency excludes waiting for capacity; `from_ledger` replies cost nothing now."""
+    """One answered call and its cost. Latency excludes waiting for capacity; `from_ledger` replies cost nothing."""
 
     text: str
     step: str = ""
@@ -69,8 +69,8 @@ class AnswerError(ValueError):
 
 
 @dataclass
-class CallFailed(Exception):
-    """A question that got no usable answer: kind (see FAILURE_KINDS), message, attempts, and the replies already paid."""
+class CallFailedError(Exception):
+    """A question without a usable answer: kind (of FAILURE_KINDS), message, attempts, the replies already paid."""
 
     kind: str
     message: str
@@ -85,5 +85,5 @@ class Asker(Protocol):
     """Whoever answers questions: the LiteLLM client in a run, a script in a test."""
 
     async def ask(self, question: Question, parse: Callable[[str], T]) -> tuple[T, Reply]:
-        """The parsed answer and its reply. Raises CallFailed; `parse` raises AnswerError to get one repair question."""
+        """The parsed answer and its reply. Raises CallFailedError; `parse` raises AnswerError to get one repair question."""
         ...
