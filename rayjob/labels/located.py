@@ -1,0 +1,113 @@
+"""YAML as plain values that remember their lines. Refuses aliases, duplicate keys and tags that build objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import yaml
+
+from rayjob.spec.base import Problem
+
+#: Where a value stands in its document: keys and indexes from the root.
+Where = tuple[str | int, ...]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(slots=True)
+class Located:
+    """A document's plain value, the 1-based line of everything in it, and what was wrong with its YAML."""
+
+    file: str
+    value: object = None
+    lines: dict[Where, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, where: Where) -> int:
+        """The line of `where`, or of the nearest thing around it that the document has."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 1)
+
+    def complain(self, where: Where, message: str, at: Where | None = None) -> None:
+        """Adds a problem about `where`, at its own line or at that of `at`."""
+        self.problems.append(Problem(self.file, self.line(where if at is None else at), spell(where), message))
+
+
+def spell(where: Where) -> str:
+    """`("tags", 3, "id")` as a reader writes it: `tags[3].id`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+    return text.removeprefix(".")
+
+
+def load_located(text: str, file: str) -> Located:
+    """Reads one YAML document; what is wrong with it ends in `problems`, never in an exception."""
+    found = Located(file)
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is not None:
+            found.value = _Walk(loader, found, set()).value(root, ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = f"not YAML: {error.problem or error.context}"
+        line = mark.line + 1 if mark else 1
+        found.problems.append(Problem(file, line, "", what + _hint(text, line)))
+    except (yaml.YAMLError, ValueError) as error:  # characters YAML does not take; dates such as 2026-02-31
+        found.problems.append(Problem(file, 1, "", f"not YAML: {' '.join(str(error).split())}"))
+    except RecursionError:
+        found.problems.append(Problem(file, 1, "", "not YAML that people write: nested too deeply"))
+    return found
+
+
+def _hint(text: str, line: int) -> str:
+    lines = text.splitlines()
+    indent = lines[line - 1][: -len(lines[line - 1].lstrip()) or None] if line <= len(lines) else ""
+    return " (indent with spaces, not tabs)" if "\t" in indent else ""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Turns nodes into values. A node met twice is an alias: refused at once, so that no bomb is ever expanded."""
+
+    loader: yaml.SafeLoader
+    found: Located
+    seen: set[int]
+
+    def value(self, node: yaml.Node, where: Where) -> object:
+        self.found.lines.setdefault(where, node.start_mark.line + 1)
+        if id(node) in self.seen:
+            self.found.complain(where, "YAML aliases (*name) are not accepted; write the value out")
+            return None
+        self.seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return dict(self.entries(node, where))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*where, index)) for index, item in enumerate(node.value)]
+        return self.loader.construct_object(node)
+
+    def entries(self, node: yaml.MappingNode, where: Where) -> Iterator[tuple[str, object]]:
+        keys: set[str] = set()
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            line = key_node.start_mark.line + 1
+            self.seen.add(id(key_node))
+            if key in keys:
+                self.found.problems.append(
+                    Problem(self.found.file, line, spell((*where, key)), "this key stands twice")
+                )
+            keys.add(key)
+            self.found.lines.setdefault((*where, key), line)
+            yield key, self.value(value_node, (*where, key))
+
+
+def as_mapping(found: Located) -> Mapping[str, object] | None:
+    """The document where it is a mapping; None, with a problem, where it is anything else."""
+    if isinstance(found.value, dict):
+        return found.value
+    if not found.problems:
+        found.complain(
+            (), "expected keys and values, found " + ("nothing" if found.value is None else "a list or a word")
+        )
+    return None
