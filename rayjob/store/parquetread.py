@@ -1,0 +1,56 @@
+"""Reads Parquet rows, a few hundred at a time. A damaged file is one failure, an unreadable row is that row's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rayjob.labels.records import Record
+from rayjob.store.errors import translate
+from rayjob.store.files import open_input
+
+BATCH_ROWS = 256
+
+
+def read_parquet(uri: str, batch_rows: int = BATCH_ROWS) -> Iterator[Record]:
+    """The rows of a Parquet file, `row` from 0.
+
+    Columns that are null are left out of a row, as JSON would have them.
+    """
+    row = 0
+    with open_input(uri) as file:
+        try:
+            for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=batch_rows):
+                yield from _read_batch(batch, row)
+                row += batch.num_rows
+        except pa.ArrowException as error:
+            yield Record(row, error=f"damaged Parquet file, the rest of it is left out: {str(error)[:200]}")
+        except OSError as error:
+            if "AWS Error" in str(error) or error.errno is not None:
+                raise translate(error, uri) from error
+            yield Record(row, error=f"damaged Parquet file, the rest of it is left out: {str(error)[:200]}")
+
+
+def _read_batch(batch: pa.RecordBatch, start: int) -> Iterator[Record]:
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:
+        rows = None
+    for index in range(batch.num_rows):
+        if rows is None:
+            yield _read_row(batch, index, start + index)
+        else:
+            yield Record(start + index, _drop_nulls(rows[index]))
+
+
+def _read_row(batch: pa.RecordBatch, index: int, row: int) -> Record:
+    try:
+        return Record(row, _drop_nulls(batch.slice(index, 1).to_pylist()[0]))
+    except UnicodeDecodeError as error:
+        return Record(row, error=f"not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start:,}")
+
+
+def _drop_nulls(value: dict[str, object]) -> dict[str, object]:
+    return {name: item for name, item in value.items() if item is not None}
