@@ -31,9 +31,9 @@ class Located:
             where = where[:-1]
         return self.lines.get(where, 1)
 
-    def complain(self, where: Where, message: str, at: Where | None = None) -> None:
-        """Adds a problem about `where`, at its own line or at that of `at`."""
-        self.problems.append(Problem(self.file, self.line(where if at is None else at), spell(where), message))
+    def complain(self, where: Where, message: str) -> None:
+        """Adds a problem about `where`, at its line."""
+        self.problems.append(Problem(self.file, self.line(where), spell(where), message))
 
 
 def spell(where: Where) -> str:
@@ -46,11 +46,11 @@ def load_located(text: str, file: str) -> Located:
     """Reads one YAML document; what is wrong with it ends in `problems`, never in an exception."""
     found = Located(file)
     try:
-        _refuse_depth(text)
+        _refuse_bombs(text)
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is not None:
-            found.value = _Walk(loader, found, set()).value(root, ())
+            found.value = _Walk(loader, found).value(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = f"not YAML: {error.problem or error.context}"
@@ -61,14 +61,17 @@ def load_located(text: str, file: str) -> Located:
     return found
 
 
-def _refuse_depth(text: str) -> None:
-    """Raises MarkedYAMLError past 100 levels: libyaml's composer recurses in C and dies of some 10,000."""
+def _refuse_bombs(text: str) -> None:
+    """Raises MarkedYAMLError at an alias, which could be one of a bomb, and past 100 levels.
+
+    libyaml's composer recurses in C: some 10,000 levels kill the process.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > 100:
-            mark = cast(yaml.Mark, event.start_mark)
-            raise yaml.MarkedYAMLError(problem="nested more than 100 levels deep", problem_mark=mark)
+        if depth > 100 or isinstance(event, yaml.AliasEvent):
+            what = "nested more than 100 levels deep" if depth > 100 else "an alias (*name); write the value out"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=cast(yaml.Mark, event.start_mark))
 
 
 def _hint(text: str, line: int) -> str:
@@ -79,18 +82,13 @@ def _hint(text: str, line: int) -> str:
 
 @dataclass(slots=True)
 class _Walk:
-    """Turns nodes into values. A node met twice is an alias: refused at once, so that no bomb is ever expanded."""
+    """Turns nodes into values."""
 
     loader: yaml.SafeLoader
     found: Located
-    seen: set[int]
 
     def value(self, node: yaml.Node, where: Where) -> object:
         self.found.lines.setdefault(where, node.start_mark.line + 1)
-        if id(node) in self.seen:
-            self.found.complain(where, "YAML aliases (*name) are not accepted; write the value out")
-            return None
-        self.seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return dict(self.entries(node, where))
         if isinstance(node, yaml.SequenceNode):
@@ -102,11 +100,9 @@ class _Walk:
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             line = key_node.start_mark.line + 1
-            self.seen.add(id(key_node))
             if key in keys:
-                self.found.problems.append(
-                    Problem(self.found.file, line, spell((*where, key)), "this key stands twice")
-                )
+                path = spell((*where, key))
+                self.found.problems.append(Problem(self.found.file, line, path, "this key stands twice"))
             keys.add(key)
             self.found.lines.setdefault((*where, key), line)
             yield key, self.value(value_node, (*where, key))
@@ -117,7 +113,6 @@ def as_mapping(found: Located) -> Mapping[str, object] | None:
     if isinstance(found.value, dict):
         return found.value
     if not found.problems:
-        found.complain(
-            (), "expected keys and values, found " + ("nothing" if found.value is None else "a list or a word")
-        )
+        what = "nothing" if found.value is None else "a list or a single value"
+        found.complain((), f"expected keys and values, found {what}")
     return None

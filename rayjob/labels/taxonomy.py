@@ -130,7 +130,7 @@ def parse_taxonomy(files: Mapping[str, str]) -> tuple[Taxonomy, list[Problem]]:
             read[shape.dimension] = (shape.order, _dimension(shape, found))
         problems += found.problems
     if not read and not problems:
-        problems.append(Problem("", 0, "taxonomy", "no dimension files (one .yaml a dimension is expected)"))
+        problems.append(Problem("taxonomy", 0, "", "no dimension files (one .yaml a dimension is expected)"))
     ordered = [dimension for _, dimension in sorted(read.values(), key=lambda entry: (entry[0], entry[1].name))]
     return Taxonomy.of(ordered), sorted(set(problems))
 

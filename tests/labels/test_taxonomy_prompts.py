@@ -1,4 +1,4 @@
-"""The shipped prompts: made of the taxonomy alone, whole for any subset of dimensions, mostly the same for every row."""
+"""The shipped prompts: made of the taxonomy alone, whole for any subset of dimensions, mostly alike for every row."""
 
 from __future__ import annotations
 
