@@ -1,0 +1,159 @@
+"""Never pay twice: every paid answer, durable within a second or two, found again by what was asked. No server.
+
+Each process writes its answers as small immutable segments, about one a second, and merges its own 32 to 1 as they add
+up. Answers are looked up in a shared index in memory; their text is read when it is asked for. docs/ledger.md has the
+numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from rayjob.llm.errors import RunStoppedError
+from rayjob.llm.ledger_index import SUFFIX, Files, Index, load_index
+from rayjob.llm.ledger_lookup import Lookup
+from rayjob.llm.segments import decode_record, encode_record, encode_segment, merge_segments
+
+FAN_IN = 32
+#: Segments merged by their writer: 32 of a second, then 32 of half a minute. The rest is `compact`'s.
+MERGED_LEVELS = 2
+WRITES_TO_GIVE_UP = 6
+
+
+@dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+def segment_name(path: str, writer: str, number: int, level: int) -> str:
+    """URI of a new segment; names sort by the time they were written."""
+    return f"{path.rstrip('/')}/{int(time.time() * 1000):013d}-{writer}-{number:06d}-{level}{SUFFIX}"
+
+
+class Ledger:
+    """One process's view of a ledger folder. Made by `open`; belongs to one event loop."""
+
+    def __init__(self, files: Files, path: str, index: Index, flush_s: float = 1.0) -> None:
+        self._files = files
+        self._path = path.rstrip("/")
+        self._flush_s = flush_s
+        self._lookup = Lookup(files, self._path, index)
+        self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
+        self._written = 0
+        self._fresh: dict[bytes, bytes] = {}  # encoded, not yet durable
+        self._flushing: dict[bytes, bytes] = {}
+        self._writing = asyncio.Lock()
+        self._levels: defaultdict[int, list[str]] = defaultdict(list)
+        self._flusher: asyncio.Task[None] | None = None
+        self._turns: dict[bytes, _Turn] = {}
+        self._failed_writes = 0
+        self._trouble = ""
+
+    @classmethod
+    def open(cls, files: Files, path: str, index: Index | None = None, flush_s: float = 1.0) -> Ledger:
+        """The ledger under `path`, made on the first write. `index`: one loaded before (load_index), to share it."""
+        return cls(files, path, load_index(files, path.rstrip("/")) if index is None else index, flush_s)
+
+    def __len__(self) -> int:
+        return len(self._lookup) + len(self._flushing) + len(self._fresh)
+
+    @asynccontextmanager
+    async def one_at_a_time(self, key: bytes) -> AsyncIterator[None]:
+        """Of two rows here that ask the same at the same time, the second waits and finds the first's answer."""
+        turn = self._turns.setdefault(key, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[key]
+
+    async def get(self, key: bytes) -> bytes | None:
+        """The record of an answered question, or None. A record that cannot be read counts as none."""
+        fresh = self._fresh.get(key) or self._flushing.get(key)
+        return decode_record(fresh)[1] if fresh is not None else await self._lookup.find(key)
+
+    def put(self, key: bytes, record: bytes) -> None:
+        """Enters an answer; durable after `flush_s` and a write. Raises RunStoppedError where writing keeps failing."""
+        self._fresh[key] = encode_record(key, record)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush_later())
+        if self._failed_writes >= WRITES_TO_GIVE_UP:
+            raise RunStoppedError("ledger", f"{self._path} cannot be written: {self._trouble}")
+
+    async def flush(self) -> None:
+        """Writes what is not durable yet. Raises OSError; the answers stay for another try."""
+        async with self._writing:
+            if not self._fresh:
+                return
+            self._flushing, self._fresh = self._fresh, {}
+            try:
+                uri = self._name(0)
+                await asyncio.to_thread(self._files.write_atomic, uri, encode_segment(self._flushing))
+                await self._lookup.add_segment(uri)
+            except BaseException:
+                self._fresh = {**self._flushing, **self._fresh}
+                raise
+            finally:
+                self._flushing = {}
+            await self._merge_up(0, uri)
+
+    async def refresh(self) -> int:
+        """Takes in what other processes wrote; returns how many answers that were. Also happens by itself."""
+        return await self._lookup.refresh()
+
+    async def close(self) -> None:
+        """Makes everything durable. Raises OSError."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._flusher
+        await self.flush()
+
+    async def _flush_later(self) -> None:
+        while self._fresh:
+            await asyncio.sleep(self._flush_s * min(8, 2**self._failed_writes))
+            try:
+                await asyncio.shield(self.flush())
+                self._failed_writes = 0
+            except OSError as error:
+                self._failed_writes += 1
+                self._trouble = str(error)
+
+    def _name(self, level: int) -> str:
+        self._written += 1
+        return segment_name(self._path, self._writer, self._written, level)
+
+    async def _merge_up(self, level: int, uri: str) -> None:
+        """Once a level has FAN_IN segments of ours, they become one of the next."""
+        mine = self._levels[level]
+        mine.append(uri)
+        if len(mine) < FAN_IN or level >= MERGED_LEVELS:
+            return
+        self._levels[level] = []
+        merged = self._name(level + 1)
+        try:
+            await asyncio.to_thread(self._merge, mine, merged)
+        except OSError:
+            return  # a `compact` took them, or storage has trouble: small segments are as good
+        await self._lookup.add_segment(merged)
+        await asyncio.to_thread(self._delete, mine)
+        await self._merge_up(level + 1, merged)
+
+    def _merge(self, uris: list[str], into: str) -> None:
+        self._files.write_atomic(into, merge_segments(self._files.read_bytes(uri) for uri in uris))
+
+    def _delete(self, uris: list[str]) -> None:
+        for uri in uris:
+            with suppress(OSError):
+                self._files.delete(uri)

@@ -1,0 +1,140 @@
+"""Finding answers in the ledger's segments: a shared index, the pieces that came since, and reads gathered together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from rayjob.llm.ledger_index import (
+    MOST_PIECES,
+    Files,
+    Index,
+    Place,
+    build_index,
+    load_entries,
+    load_index,
+    merge_indexes,
+)
+from rayjob.llm.segments import DamagedError, decode_record
+
+#: Look-ups that come within this time are read together, and near ones with one read.
+GATHER_S = 0.002
+GAP = 1 << 15
+LONGEST_READ = 4 << 20
+REFRESH_S = 2.0
+#: Reads a second that looking for other writers' segments may cost.
+REFRESH_READS_PER_S = 10.0
+
+_Wanted = tuple[Place, "asyncio.Future[bytes | None]"]
+
+
+class Lookup:
+    """The reading side of a ledger; belongs to one event loop."""
+
+    def __init__(self, files: Files, path: str, index: Index) -> None:
+        self._files = files
+        self._path = path
+        self._base = index
+        self._pieces: list[Index] = []
+        self._known: set[str] = set(index.segments)
+        self._wanted: list[_Wanted] = []
+        self._reads: set[asyncio.Task[None]] = set()
+        self._refreshed_at = time.monotonic()
+        self._refresh_wait_s = REFRESH_S
+        self.refresh_failures = 0
+
+    def __len__(self) -> int:
+        return len(self._base) + sum(map(len, self._pieces))
+
+    async def find(self, key: bytes) -> bytes | None:
+        """The record under a key, or None. What cannot be read counts as none."""
+        if time.monotonic() - self._refreshed_at > self._refresh_wait_s:
+            await self.refresh()
+        record, gone = await self._search(key)
+        if record is None and gone and await self.refresh():  # merged away since: it stands elsewhere now
+            record, _ = await self._search(key)
+        return record
+
+    async def refresh(self) -> int:
+        """Looks for segments that others wrote since; returns how many answers came in."""
+        self._refreshed_at = time.monotonic()
+        try:
+            piece = await asyncio.to_thread(load_index, self._files, self._path, frozenset(self._known))
+        except OSError:
+            self.refresh_failures += 1
+            return 0
+        self._refresh_wait_s = max(REFRESH_S, len(piece.segments) / REFRESH_READS_PER_S)
+        self._add(piece)
+        return len(piece)
+
+    async def add_segment(self, uri: str) -> None:
+        """Takes in a segment that this process wrote."""
+        entries = await asyncio.to_thread(load_entries, self._files, uri)
+        self._known.add(uri)
+        if entries is not None:
+            self._add(build_index([(uri, entries)]))
+
+    def _add(self, piece: Index) -> None:
+        self._known.update(piece.segments)
+        if len(piece):
+            self._pieces.append(piece)
+        if len(self._pieces) > MOST_PIECES:
+            self._pieces = [merge_indexes(self._pieces)]
+
+    async def _search(self, key: bytes) -> tuple[bytes | None, bool]:
+        """(record, whether a segment that should have it is gone)."""
+        gone = False
+        for piece in (*reversed(self._pieces), self._base):
+            for place in piece.find(key):
+                blob = await self._read(place)
+                gone = gone or blob is None
+                with suppress(DamagedError):
+                    found, record = decode_record(blob or b"")
+                    if found == key:
+                        return record, gone
+        return None, gone
+
+    async def _read(self, place: Place) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes | None] = loop.create_future()
+        self._wanted.append((place, future))
+        if len(self._wanted) == 1:
+            loop.call_later(GATHER_S, self._start_reading)
+        return await future
+
+    def _start_reading(self) -> None:
+        wanted, self._wanted = self._wanted, []
+        task = asyncio.create_task(self._read_all(wanted))
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
+
+    async def _read_all(self, wanted: list[_Wanted]) -> None:
+        groups = group_places(sorted({place for place, _ in wanted}))
+        blobs: dict[Place, bytes] = {}
+        for found in await asyncio.gather(*(asyncio.to_thread(self._read_group, group) for group in groups)):
+            blobs |= found
+        for place, future in wanted:
+            if not future.done():
+                future.set_result(blobs.get(place))
+
+    def _read_group(self, group: list[Place]) -> dict[Place, bytes]:
+        first = group[0].offset
+        try:
+            data = self._files.read_bytes(group[0].segment, first, group[-1].offset + group[-1].length - first)
+        except OSError:
+            return {}
+        return {place: data[place.offset - first : place.offset - first + place.length] for place in group}
+
+
+def group_places(places: list[Place]) -> list[list[Place]]:
+    """Sorted places in groups that one read gets: what lies between is cheaper read than asked for again."""
+    groups: list[list[Place]] = []
+    for place in places:
+        last = groups[-1][-1] if groups else None
+        near = last is not None and last.segment == place.segment and place.offset - last.offset - last.length <= GAP
+        if near and place.offset - groups[-1][0].offset <= LONGEST_READ:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups

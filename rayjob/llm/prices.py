@@ -1,0 +1,92 @@
+"""What a token costs and what a model takes, from the table that LiteLLM ships, without importing LiteLLM."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import orjson
+
+from rayjob.spec.models import ModelSpec
+
+TABLE = "model_prices_and_context_window_backup.json"
+_MTOK = 1_000_000
+#: Providers that only wrap a server of the user's own: their models have no price and take a schema, as vLLM does.
+OWN_SERVERS = frozenset({"hosted_vllm", "vllm", "openai", "openai_like", "custom_openai", "lm_studio", "llamafile"})
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Dollars per token. `known` is False where neither the spec nor the table has a price: then everything is free."""
+
+    input_usd: float = 0.0
+    cached_usd: float = 0.0
+    output_usd: float = 0.0
+    known: bool = False
+
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> float:
+        """Dollars of one call; `prompt_tokens` includes the cached ones."""
+        fresh = max(0, prompt_tokens - cached_tokens)
+        return fresh * self.input_usd + cached_tokens * self.cached_usd + completion_tokens * self.output_usd
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, object]]:
+    spec = importlib.util.find_spec("litellm")  # finds, does not import
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / TABLE
+        if path.is_file():
+            loaded: dict[str, dict[str, object]] = orjson.loads(path.read_bytes())
+            return loaded
+    return {}
+
+
+def find_entry(model: str) -> Mapping[str, object]:
+    """LiteLLM's entry for a model string: its full name, else its name without the provider if the providers agree."""
+    table = _table()
+    if model in table:
+        return table[model]
+    provider, _, bare = model.partition("/")
+    entry = table.get(bare, {}) if bare else {}
+    return entry if entry.get("litellm_provider") == provider else {}
+
+
+def prices_of(spec: ModelSpec) -> Prices:
+    """The spec's own price, else LiteLLM's, else unknown and free."""
+    if spec.price is not None:
+        price = spec.price
+        cached = price.cached_input_usd_per_mtok
+        fresh = price.input_usd_per_mtok / _MTOK
+        return Prices(fresh, fresh if cached is None else cached / _MTOK, price.output_usd_per_mtok / _MTOK, known=True)
+    entry = find_entry(spec.model)
+    if "input_cost_per_token" not in entry:
+        return Prices(known=spec.model.startswith("offline/"))
+    fresh = _number(entry, "input_cost_per_token", 0.0)
+    return Prices(
+        fresh,
+        _number(entry, "cache_read_input_token_cost", fresh),
+        _number(entry, "output_cost_per_token", 0.0),
+        known=True,
+    )
+
+
+def takes_schema(spec: ModelSpec) -> bool:
+    """Whether `structured: auto` sends a JSON schema: the table says so, or it is a server of the user's own."""
+    entry = find_entry(spec.model)
+    if "supports_response_schema" in entry or "litellm_provider" in entry:
+        return entry.get("supports_response_schema") is True
+    return spec.model.startswith("offline/") or spec.model.partition("/")[0] in OWN_SERVERS
+
+
+def context_tokens(spec: ModelSpec) -> int | None:
+    """The longest prompt the table knows of for the model."""
+    tokens = _number(find_entry(spec.model), "max_input_tokens", 0.0)
+    return int(tokens) or None
+
+
+def _number(entry: Mapping[str, object], name: str, default: float) -> float:
+    value = entry.get(name)
+    return float(value) if isinstance(value, int | float) else default

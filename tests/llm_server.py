@@ -1,0 +1,251 @@
+"""A scripted OpenAI-compatible provider over real HTTP, for tests and benchmarks. Answers what it is told, counts everything.
+
+    with serve(Script(answer=lambda body: '{"intent": "build"}')) as server:
+        server.url      # http://127.0.0.1:PORT/v1
+        server.seen     # outcomes, peak in flight, bodies
+
+As a process of its own (`python -m tests.llm_server --latency 1 --sigma 0.4 --rpm 6000`) it prints its URL and then, when
+it is asked for GET /stats, what it counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+Body = dict[str, Any]
+
+
+@dataclass
+class Fault:
+    """A way not to answer: an HTTP status with a body and headers, or `drop`, `hang`, `malformed`, `truncated`, `filtered`."""
+
+    kind: str = "status"
+    status: int = 500
+    message: str = "injected"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def status(code: int, message: str = "injected", **headers: str) -> Fault:
+    """An HTTP error; header names with _ for -."""
+    return Fault("status", code, message, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@dataclass
+class Script:
+    """What the server does. `faults` are used up first, one a request; then each share of `storm` may strike.
+
+    `capacity`: answers that it works on at a time without slowing down; more in flight make all of them slower (a vLLM).
+    """
+
+    answer: Callable[[Body], str] = lambda body: '{"ok": true}'
+    faults: Sequence[Fault] = ()
+    storm: dict[str, float] = field(default_factory=dict)
+    latency_s: float = 0.0
+    sigma: float = 0.0
+    rpm: int = 0
+    capacity: int = 0
+    cached_share: float = 0.0
+    seed: int = 0
+
+
+class Provider:
+    """The application and its counts."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.url = ""
+        self.bodies: list[Body] = []
+        self.headers: list[dict[str, str]] = []
+        self.outcomes: Counter[str] = Counter()
+        self.in_flight = self.peak = 0
+        self.first = self.last = 0.0
+        self.busy_s = 0.0
+        self.keep_bodies = True
+        self._faults = deque(script.faults)
+        self._random = random.Random(script.seed)
+        self._window: deque[float] = deque()
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_get("/stats", self.stats)
+        return app
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """One completion, or a fault."""
+        body = orjson.loads(await request.read())
+        if self.keep_bodies:
+            self.bodies.append(body)
+            self.headers.append(dict(request.headers))
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        began = time.monotonic()
+        self.first = self.first or began
+        outcome = "cancelled"
+        try:
+            fault = self._fault()
+            outcome = fault.kind if fault is not None and fault.kind != "status" else str(fault.status if fault else "ok")
+            return await self._respond(request, body, fault)
+        finally:
+            self.outcomes[outcome] += 1
+            self.in_flight -= 1
+            self.last = time.monotonic()
+            self.busy_s += self.last - began
+
+    async def stats(self, request: web.Request) -> web.Response:
+        """Counts so far; ?reset=1 starts over."""
+        report = self.counts()
+        if "reset" in request.query:
+            self.outcomes.clear()
+            self.first = self.last = self.busy_s = 0.0
+            self.peak = 0
+        return web.json_response(report)
+
+    def counts(self) -> dict[str, Any]:
+        """What happened."""
+        return {
+            "requests": self.outcomes.total(),
+            "outcomes": dict(self.outcomes),
+            "in_flight": self.in_flight,
+            "peak_in_flight": self.peak,
+            "busy_s": self.busy_s,
+            "span_s": self.last - self.first,
+        }
+
+    def _fault(self) -> Fault | None:
+        if self._faults:
+            return self._faults.popleft()
+        wait_s = self._over_rate()
+        if wait_s > 0:
+            return status(429, "rate limit reached", Retry_After=str(max(1, round(wait_s))))
+        draw = self._random.random()
+        for kind, share in self.script.storm.items():
+            draw -= share
+            if draw < 0:
+                return status(int(kind), Retry_After="1") if kind.isdigit() else Fault(kind)
+        return None
+
+    def _over_rate(self) -> float:
+        if not self.script.rpm:
+            return 0.0
+        now = time.monotonic()
+        while self._window and now - self._window[0] > 60:
+            self._window.popleft()
+        if len(self._window) >= self.script.rpm:
+            return 60 - (now - self._window[0])
+        self._window.append(now)
+        return 0.0
+
+    async def _respond(self, request: web.Request, body: Body, fault: Fault | None) -> web.StreamResponse:
+        if fault is not None and fault.kind == "status":
+            error = {"error": {"message": fault.message, "type": "injected", "code": fault.status}}
+            return web.json_response(error, status=fault.status, headers=fault.headers)
+        if self.script.latency_s:
+            load = max(1.0, self.in_flight / self.script.capacity) if self.script.capacity else 1.0
+            await asyncio.sleep(load * self.script.latency_s * self._random.lognormvariate(0, self.script.sigma))
+        if fault is not None and fault.kind == "hang":
+            await asyncio.sleep(3600)
+        if fault is not None and fault.kind == "drop":
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        text, finish = self.script.answer(body), "stop"
+        if fault is not None and fault.kind == "malformed":
+            text = "Sure! " + text[:-1].replace('"', "'")
+        elif fault is not None and fault.kind == "truncated":
+            text, finish = text[: len(text) // 2], "length"
+        elif fault is not None and fault.kind == "filtered":
+            text, finish = "", "content_filter"
+        return web.Response(body=self._completion(body, text, finish), content_type="application/json")
+
+    def _completion(self, body: Body, text: str, finish: str) -> bytes:
+        prompt = sum(len(message["content"]) for message in body["messages"]) // 4
+        answer = max(1, len(text) // 4)
+        usage: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+        if self.script.cached_share:
+            usage["prompt_tokens_details"] = {"cached_tokens": int(prompt * self.script.cached_share)}
+        message = {"role": "assistant", "content": text}
+        choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "message": message}
+        if body.get("logprobs"):
+            choice["logprobs"] = {"content": [{"token": text[:1], "logprob": -0.1, "top_logprobs": []}]}
+        return orjson.dumps(
+            {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice], "usage": usage}
+        )
+
+
+@contextlib.contextmanager
+def serve(script: Script | None = None) -> Iterator[Provider]:
+    """A provider in a thread of this process, on a free port."""
+    provider = Provider(script or Script())
+    loop = asyncio.new_event_loop()
+    started = threading.Event()
+    runner = web.AppRunner(provider.app(), access_log=None, shutdown_timeout=0.1)
+
+    async def start() -> None:
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        started.set()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(start())
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield provider
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def main() -> None:
+    """Serves until it is ended."""
+    parser = argparse.ArgumentParser(description="A scripted OpenAI-compatible provider.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--sigma", type=float, default=0.0)
+    parser.add_argument("--rpm", type=int, default=0)
+    parser.add_argument("--storm", type=json.loads, default={})
+    parser.add_argument("--answer", default='{"ok": true}')
+    args = parser.parse_args()
+    script = Script(
+        answer=lambda body: args.answer, latency_s=args.latency, sigma=args.sigma, rpm=args.rpm, storm=args.storm
+    )
+    provider = Provider(script)
+    provider.keep_bodies = False
+
+    async def run() -> None:
+        runner = web.AppRunner(provider.app(), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", args.port, backlog=4096).start()
+        print(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", flush=True)  # noqa: T201 - a program of its own
+        await asyncio.Event().wait()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
