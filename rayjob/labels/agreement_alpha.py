@@ -90,7 +90,7 @@ def _within_rows(members: Bools, known: Bools, multi: bool) -> Floats:
     for a in range(len(members)):
         for b in range(a + 1, len(members)):
             total += 2 * _row_distance(members[a], members[b], multi) * (known[a] & known[b])
-    return total / np.maximum(known.sum(axis=0) - 1, 1)
+    return np.asarray(total / np.maximum(known.sum(axis=0) - 1, 1), dtype=np.float64)
 
 
 def _row_distance(left: Bools, right: Bools, multi: bool) -> Floats:

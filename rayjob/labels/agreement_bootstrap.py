@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,18 @@ def affordable_draws(rows: int, draws: int) -> int:
     return min(draws, max(100, MOST_CELLS // max(rows, 1)))
 
 
-def draw_weights(rows: int, draws: int, seed: int) -> Iterator[Weights]:
+def draw_weights(rows: int, draws: int, seed: int) -> Iterable[Weights]:
     """Chunks of (some draws, rows): how often each row is in each draw of `rows` rows with replacement."""
+    # One comparison asks for the same draws once per dimension and pair: keep them where they fit one chunk.
+    return _kept_weights(rows, draws, seed) if rows * draws <= _CHUNK_CELLS else _make_weights(rows, draws, seed)
+
+
+@lru_cache(maxsize=1)
+def _kept_weights(rows: int, draws: int, seed: int) -> tuple[Weights, ...]:
+    return tuple(_make_weights(rows, draws, seed))
+
+
+def _make_weights(rows: int, draws: int, seed: int) -> Iterator[Weights]:
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK_CELLS // max(rows, 1))
     for start in range(0, draws, step):

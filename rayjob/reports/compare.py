@@ -1,0 +1,205 @@
+"""Compare two or more sets of labels over the same rows: agreement with intervals, and where the sides part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from rayjob.labels import agreement_alpha as alpha
+from rayjob.labels import agreement_bootstrap as bootstrap
+from rayjob.labels.agreement import Coded, Floats, compare_rows, contributions, measure
+from rayjob.labels.agreement_bootstrap import Difference, Interval
+from rayjob.reports.compare_join import Joined, code_joined, join_sides
+from rayjob.reports.labelled import Labelled
+
+#: Every statistic a pair can have, in the order in which they are shown.
+METRICS = (
+    "exact", "partial", "jaccard", "exact_said", "partial_said", "jaccard_said", "kappa", "flat_kappa", "micro_f1",
+    "alpha",
+)  # fmt: skip
+OVERALL = "overall"
+
+#: Per dimension and metric the estimate and its draws, (1 + draws,).
+Draws = Mapping[str, Mapping[str, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compare. `reference` is a side's index: the others are measured against it."""
+
+    by: str = "auto"
+    draws: int = 1000
+    seed: int = 0
+    reference: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two sides: `rows` compared per dimension, the metrics per dimension and `overall` (mean over dimensions)."""
+
+    a: int
+    b: int
+    rows: Mapping[str, int]
+    said: Mapping[str, int]
+    metrics: Mapping[str, Mapping[str, Interval]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What changed from side `a` to side `b`, paired over the same draws: {dimension: {metric: difference}}.
+
+    With a reference the metrics are agreement with it; without one only what each side says by itself.
+    """
+
+    a: int
+    b: int
+    changes: Mapping[str, Mapping[str, Difference]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything `compare` found; `focus` is the pair whose differences are told in detail."""
+
+    sides: tuple[Labelled, ...]
+    joined: Joined
+    coded: Mapping[str, Coded]
+    pairs: tuple[Pair, ...]
+    alpha: Mapping[str, Interval]
+    steps: tuple[Step, ...]
+    focus: tuple[int, int]
+    draws: int
+    reference: int | None
+
+
+def compare_sides(sides: Sequence[Labelled], options: Options = Options()) -> Comparison:
+    """Compare all sides over the rows they share. Raises LabelledError where they share none."""
+    joined = join_sides(sides, options.by)
+    coded = code_joined(sides, joined)
+    draws = bootstrap.affordable_draws(len(joined.keys), options.draws)
+    options = replace(options, draws=draws)
+    drawn = {pair: draw_pair(coded, pair, draws, options.seed) for pair in _pairs(len(sides), options.reference)}
+    steps = tuple(_step(sides, joined, drawn, pair, options) for pair in _steps(len(sides), options.reference))
+    return Comparison(
+        sides=tuple(sides),
+        joined=joined,
+        coded=coded,
+        pairs=tuple(_describe(coded, pair, values) for pair, values in drawn.items()),
+        alpha=_alpha_of_all(coded, drawn, options),
+        steps=steps,
+        focus=_focus(len(sides), options.reference),
+        draws=draws,
+        reference=options.reference,
+    )
+
+
+def _pairs(count: int, reference: int | None) -> list[tuple[int, int]]:
+    every = [(a, b) for a in range(count) for b in range(a + 1, count)]
+    if reference is None:
+        return every
+    # The reference stands first in its pairs, so that "gap" reads: this many more than the reference.
+    against = [(reference, other) for other in range(count) if other != reference]
+    return against + [pair for pair in every if reference not in pair]
+
+
+def _others(count: int, reference: int | None) -> list[int]:
+    return [side for side in range(count) if side != reference]
+
+
+def _steps(count: int, reference: int | None) -> list[tuple[int, int]]:
+    versions = _others(count, reference)
+    return list(pairwise(versions))
+
+
+def _focus(count: int, reference: int | None) -> tuple[int, int]:
+    newest = _others(count, reference)
+    return (reference, newest[-1]) if reference is not None else (newest[-2], newest[-1])
+
+
+def draw_pair(coded: Mapping[str, Coded], pair: tuple[int, int], draws: int, seed: int) -> Draws:
+    """Every metric of every dimension both sides have, and overall; the same seed gives every pair the same draws."""
+    found: dict[str, Mapping[str, Floats]] = {}
+    for name, one in coded.items():
+        if (one.known[pair[0]] & one.known[pair[1]]).any():
+            rows = alpha.alpha_rows(one, pair)
+            sums = bootstrap.sum_draws(np.hstack([contributions(one, *pair), rows.sums]), draws, seed)
+            found[name] = {**measure(sums[:, :-3], one.multi), "alpha": alpha.alpha_of(sums[:, -3:], rows.expected)}
+    shown = [metric for metric in METRICS if any(metric in metrics for metrics in found.values())]
+    overall = {metric: _mean([metrics[metric] for metrics in found.values() if metric in metrics]) for metric in shown}
+    return {OVERALL: overall, **found} if found else {}
+
+
+def _mean(values: Sequence[Floats]) -> Floats:
+    """The mean over dimensions, leaving out those where the metric is not defined."""
+    stacked = np.vstack(values)
+    defined = (~np.isnan(stacked)).sum(axis=0)
+    return np.where(defined > 0, np.nansum(stacked, axis=0) / np.maximum(defined, 1), np.nan)
+
+
+def _alpha_of_all(
+    coded: Mapping[str, Coded], drawn: Mapping[tuple[int, int], Draws], how: Options
+) -> dict[str, Interval]:
+    """Alpha over all sides; of two sides it is the pair's."""
+    if list(drawn) == [(0, 1)]:
+        return {name: bootstrap.interval(metrics["alpha"]) for name, metrics in drawn[0, 1].items() if name != OVERALL}
+    found = {}
+    for name, one in coded.items():
+        rows = alpha.alpha_rows(one)
+        found[name] = bootstrap.interval(
+            alpha.alpha_of(bootstrap.sum_draws(rows.sums, how.draws, how.seed), rows.expected)
+        )
+    return found
+
+
+def _describe(coded: Mapping[str, Coded], pair: tuple[int, int], drawn: Draws) -> Pair:
+    compared = {name: compare_rows(coded[name], *pair) for name in drawn if name != OVERALL}
+    return Pair(
+        a=pair[0],
+        b=pair[1],
+        rows={name: int(rows.known.sum()) for name, rows in compared.items()},
+        said={name: int(rows.said.sum()) for name, rows in compared.items()},
+        metrics={
+            name: {metric: bootstrap.interval(values) for metric, values in metrics.items()}
+            for name, metrics in drawn.items()
+        },
+    )
+
+
+def _step(
+    sides: Sequence[Labelled],
+    joined: Joined,
+    drawn: Mapping[tuple[int, int], Draws],
+    pair: tuple[int, int],
+    options: Options,
+) -> Step:
+    changes: dict[str, dict[str, Difference]] = {}
+    reference = options.reference
+    if reference is not None:
+        before, after = drawn[(reference, pair[0])], drawn[(reference, pair[1])]
+        for name in [name for name in before if name in after]:
+            shared = [metric for metric in before[name] if metric in after[name]]
+            changes[name] = {m: bootstrap.paired_difference(before[name][m], after[name][m]) for m in shared}
+    for (dimension, metric), columns in _own_values(sides, joined, pair).items():
+        means = bootstrap.sum_draws(np.column_stack(columns), options.draws, options.seed) / len(joined.keys)
+        changes.setdefault(dimension, {})[metric] = bootstrap.paired_difference(means[:, 0], means[:, 1])
+    return Step(*pair, changes)
+
+
+def _own_values(
+    sides: Sequence[Labelled], joined: Joined, pair: tuple[int, int]
+) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+    """What a side says by itself, per row: tags per dimension, confidence, whether a tag broke the pool."""
+    both = [(sides[side], joined.rows[side]) for side in pair]
+    (left, rows_a), (right, rows_b) = both
+    found = {(OVERALL, "violating"): (left.violating[rows_a], right.violating[rows_b])}
+    for name in [name for name in left.answers if name in right.answers]:
+        tags = tuple(np.array([len(s.answers[name][row] or ()) for row in rows], dtype=float) for s, rows in both)
+        found[(name, "tags")] = (tags[0], tags[1])
+        if name in left.confidence and name in right.confidence:
+            values = left.confidence[name][rows_a], right.confidence[name][rows_b]
+            both_given = ~np.isnan(values[0] + values[1])
+            if both_given.all():
+                found[(name, "confidence")] = values
+    return found

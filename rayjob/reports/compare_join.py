@@ -1,0 +1,97 @@
+"""Join the sides of a comparison by id or uid, never by position; say what is missing where. Computes no agreement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayjob.labels.agreement import Coded, code_answers
+from rayjob.reports.labelled import Labelled, LabelledError
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The rows all sides have: their keys, and per side the row each key stands in.
+
+    Per side: `missing` keys that another side has, `duplicated` keys (left out: nobody can say which row is meant) and
+    `unlabelled` ids; `lacking` are the dimensions another side has.
+    """
+
+    by: str
+    keys: tuple[str, ...]
+    rows: tuple[NDArray[np.int64], ...]
+    missing: tuple[tuple[str, ...], ...]
+    duplicated: tuple[tuple[str, ...], ...]
+    unlabelled: tuple[tuple[str, ...], ...]
+    lacking: tuple[tuple[str, ...], ...]
+
+
+def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
+    """Join by `by` ("id", "uid", or "auto": id where it is unique on every side, else uid where every row has one).
+
+    Raises LabelledError where no row is on all sides.
+    """
+    by = _choose_key(sides) if by == "auto" else by
+    keys = [side.ids if by == "id" else side.uids for side in sides]
+    counts = [Counter(side_keys) for side_keys in keys]
+    duplicated = [{key for key, count in counted.items() if count > 1 or not key} for counted in counts]
+    single = [set(counted) - twice for counted, twice in zip(counts, duplicated, strict=True)]
+    common = set.intersection(*single)
+    if not common:
+        raise LabelledError(_nothing_shared(sides, by))
+    order = tuple(key for key in keys[0] if key in common)
+    everything = set().union(*counts) - {""}
+    dimensions = list(dict.fromkeys(name for side in sides for name in side.answers))
+    return Joined(
+        by=by,
+        keys=order,
+        rows=tuple(_rows_of(side_keys, order) for side_keys in keys),
+        missing=tuple(
+            tuple(sorted(everything - set(counted) - set(side.unlabelled)))
+            for side, counted in zip(sides, counts, strict=True)
+        ),
+        duplicated=tuple(tuple(sorted(twice)) for twice in duplicated),
+        unlabelled=tuple(side.unlabelled for side in sides),
+        lacking=tuple(tuple(name for name in dimensions if name not in side.answers) for side in sides),
+    )
+
+
+def _choose_key(sides: Sequence[Labelled]) -> str:
+    if all(len(set(side.ids)) == len(side.ids) for side in sides):
+        return "id"
+    return "uid" if all(all(side.uids) for side in sides) else "id"
+
+
+def _rows_of(keys: Sequence[str], order: Sequence[str]) -> NDArray[np.int64]:
+    at = {key: row for row, key in enumerate(keys)}
+    return np.array([at[key] for key in order], dtype=np.int64)
+
+
+def _nothing_shared(sides: Sequence[Labelled], by: str) -> str:
+    shown = "; ".join(f"{side.path} has {len(side)} labelled rows{_example(side, by)}" for side in sides)
+    return f"no {by} is on all sides once and with labels: {shown}. Rows are joined by {by}; --key id|uid changes it"
+
+
+def _example(side: Labelled, by: str) -> str:
+    keys = side.ids if by == "id" else side.uids
+    return f" (first: {keys[0]!r})" if keys else ""
+
+
+def code_joined(sides: Sequence[Labelled], joined: Joined) -> dict[str, Coded]:
+    """Every dimension two sides or more have, over the joined rows; a side that lacks it is unknown in all of them."""
+    dimensions = dict.fromkeys(name for side in sides for name in side.answers)
+    coded = {}
+    for name in dimensions:
+        having = [name in side.answers for side in sides]
+        if sum(having) < 2:
+            continue
+        answers = [
+            [side.answers[name][row] for row in rows] if has else [None] * len(rows)
+            for side, rows, has in zip(sides, joined.rows, having, strict=True)
+        ]
+        coded[name] = code_answers(name, any(name in side.multi for side in sides), answers)
+    return coded

@@ -1,0 +1,71 @@
+"""Versions in order (prompt v1 … v4): what each says by itself, its agreement with the reference, and the deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rayjob.labels.agreement_bootstrap import Difference
+from rayjob.reports.compare import OVERALL, Comparison
+from rayjob.reports.table import Table, number, percent
+
+_NOTE = "In brackets the change from the version before; * beyond noise (95 % paired bootstrap over the same rows)."
+_AGAINST = (("exact", percent), ("kappa", number), ("micro_f1", number))
+_OWN = (("confidence", number), ("tags", number), ("violating", percent))
+_TITLES = {"confidence": "mean confidence", "tags": "tags per row", "violating": "rows with violations"}
+
+
+def history_tables(found: Comparison) -> list[Table]:
+    """One table per metric, a row per dimension, a column per version; none where there is nothing to follow."""
+    if not found.steps:
+        return []
+    versions = [found.steps[0].a, *(step.b for step in found.steps)]
+    tables = []
+    if found.reference is not None:
+        name = found.sides[found.reference].name
+        tables = [
+            _table(f"History: {metric} against {name}", found, versions, (metric, how)) for metric, how in _AGAINST
+        ]
+    own = [_table(f"History: {_TITLES[metric]}", found, versions, (metric, how)) for metric, how in _OWN]
+    return [table for table in [*tables, *own] if table.rows]
+
+
+def _table(title: str, found: Comparison, versions: Sequence[int], metric: tuple[str, object]) -> Table:
+    names = dict.fromkeys(name for step in found.steps for name in step.changes)
+    rows = []
+    for name in names:
+        changes = [step.changes.get(name, {}).get(metric[0]) for step in found.steps]
+        if any(change is not None for change in changes):
+            values = [_value(found, side, name, metric[0]) for side in versions]
+            rows.append((name, *_cells(values, changes, metric[1])))
+    columns = ("dimension", *(found.sides[side].name for side in versions))
+    return Table(title, columns, tuple(rows), _NOTE)
+
+
+def _cells(values: Sequence[float], changes: Sequence[Difference | None], how: object) -> list[str]:
+    assert callable(how)
+    cells = [str(how(values[0]))]
+    for value, change in zip(values[1:], changes, strict=True):
+        cells.append(f"{how(value)}{'' if change is None else f' ({_signed(change, how)})'}")
+    return cells
+
+
+def _signed(change: Difference, how: object) -> str:
+    assert callable(how)
+    sign = "+" if change.value >= 0 else "-"
+    return f"{sign}{how(abs(change.value))}{'*' if change.beyond_noise else ''}"
+
+
+def _value(found: Comparison, side: int, name: str, metric: str) -> float:
+    """A version's own value, or its agreement with the reference."""
+    labelled, rows = found.sides[side], found.joined.rows[side]
+    if metric == "violating":
+        return float(labelled.violating[rows].mean())
+    if metric == "tags":
+        return float(np.mean([len(labelled.answers[name][row] or ()) for row in rows]))
+    if metric == "confidence":
+        return float(labelled.confidence[name][rows].mean()) if name in labelled.confidence else float("nan")
+    pair = next(pair for pair in found.pairs if (pair.a, pair.b) == (found.reference, side))
+    metrics = pair.metrics.get(name, pair.metrics.get(OVERALL, {}) if name == OVERALL else {})
+    return metrics[metric].value if metric in metrics else float("nan")

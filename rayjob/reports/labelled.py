@@ -1,0 +1,182 @@
+"""One side of a comparison: the labels of a run, a labelled file or a gold file, as columns. Compares nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rayjob.labels.agreement import Answers, Floats
+
+Record = Mapping[str, object]
+Said = tuple[str, ...]
+
+#: Keys of `labels` in a labelled file that are not dimensions.
+NOT_DIMENSIONS = ("confidence", "unmapped")
+
+
+class LabelledError(Exception):
+    """A side that cannot be read, in words for the person who named it (exit 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the labels cost; None where the side does not say."""
+
+    calls: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """All labelled rows of one side, in the order in which they were read.
+
+    `answers[dimension][row]` are the tags said, or None where the side leaves the dimension open (gold only).
+    `confidence[dimension][row]` is nan where none was given. `violations` and `suggestions` count tags over all rows;
+    `violating` says which rows hold a violation.
+    """
+
+    name: str
+    path: str
+    ids: tuple[str, ...]
+    uids: tuple[str, ...]
+    answers: Mapping[str, Answers]
+    multi: frozenset[str]
+    confidence: Mapping[str, Floats]
+    violations: Mapping[str, int]
+    suggestions: Mapping[str, int]
+    violating: Floats
+    unlabelled: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    meta: Mapping[str, object] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def as_said(value: object) -> Said:
+    """The tags of one answer as they came, duplicates and empty strings dropped, sorted."""
+    if value is None:
+        return ()
+    values = value if isinstance(value, list | tuple | set) else [value]
+    return tuple(sorted({str(item) for item in values if item is not None and str(item) != ""}))
+
+
+def sort_unmapped(entry: object) -> tuple[str, str]:
+    """("violation" | "suggestion", "dimension:tag" or tag) of one entry of `unmapped`.
+
+    Entries without a kind (older files): one with a dimension was rejected there, a bare tag is the model's own offer.
+    """
+    if not isinstance(entry, Mapping):
+        return "suggestion", str(entry)
+    dimension, value = str(entry.get("dimension") or ""), str(entry.get("value", ""))
+    kind = str(entry.get("kind") or ("violation" if dimension else "suggestion"))
+    return kind, f"{dimension}:{value}" if dimension else value
+
+
+def build_labelled(name: str, path: str, records: Iterable[Record], partial: bool = False) -> Labelled:
+    """Columns from records that carry `id` (or `uid`) and `labels`.
+
+    Records without labels are named in `unlabelled`; records without an id raise LabelledError. `partial`: a dimension
+    that a record lacks is open, not empty (gold files).
+    """
+    labelled: list[Record] = []
+    unlabelled: list[str] = []
+    for number, record in enumerate(records, start=1):
+        key = record.get("id") if record.get("id") not in (None, "") else record.get("uid")
+        if key in (None, ""):
+            raise LabelledError(f"{path}: record {number} has neither id nor uid; rows are joined by one of them")
+        if _labels(record):
+            labelled.append(record)
+        else:
+            unlabelled.append(str(key))
+    answers, multi = _answers(labelled, partial)
+    violations, suggestions, violating = _count_unmapped(labelled)
+    return Labelled(
+        name=name,
+        path=path,
+        ids=tuple(_text(record, "id", "uid") for record in labelled),
+        uids=tuple(_text(record, "uid", "") for record in labelled),
+        answers=answers,
+        multi=multi,
+        confidence=_confidence(labelled, tuple(answers)),
+        violations=violations,
+        suggestions=suggestions,
+        violating=violating,
+        unlabelled=tuple(unlabelled),
+        usage=sum_usage(labelled),
+    )
+
+
+def _text(record: Record, first: str, second: str) -> str:
+    value = record.get(first)
+    return str(value) if value not in (None, "") else str(record.get(second) or "")
+
+
+def _labels(record: Record) -> Mapping[str, object]:
+    labels = record.get("labels")
+    return labels if isinstance(labels, Mapping) else {}
+
+
+def _answers(records: Sequence[Record], partial: bool) -> tuple[dict[str, Answers], frozenset[str]]:
+    """Per dimension the answers of all rows; which dimensions hold lists. One that no row answers is left out."""
+    names = dict.fromkeys(name for record in records for name in _labels(record) if name not in NOT_DIMENSIONS)
+    found: dict[str, Answers] = {}
+    multi = set()
+    for name in names:
+        values = [_labels(record).get(name) for record in records]
+        if all(value is None for value in values):
+            continue
+        if any(isinstance(value, list | tuple) for value in values):
+            multi.add(name)
+        found[name] = [None if partial and value is None else as_said(value) for value in values]
+    return found, frozenset(multi)
+
+
+def _confidence(records: Sequence[Record], dimensions: Sequence[str]) -> dict[str, Floats]:
+    given = [record.get("confidence") or _labels(record).get("confidence") or {} for record in records]
+    found = {}
+    for name in dimensions:
+        values = np.array([_number(one.get(name)) if isinstance(one, Mapping) else np.nan for one in given])
+        if not np.isnan(values).all():
+            found[name] = values
+    return found
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+
+
+def _count_unmapped(records: Sequence[Record]) -> tuple[dict[str, int], dict[str, int], Floats]:
+    counts: dict[str, Counter[str]] = {"violation": Counter(), "suggestion": Counter()}
+    violating = np.zeros(len(records))
+    for row, record in enumerate(records):
+        entries = record.get("unmapped") or _labels(record).get("unmapped") or []
+        for kind, tag in map(sort_unmapped, entries if isinstance(entries, list) else []):
+            counts.setdefault(kind, Counter())[tag] += 1
+            violating[row] = max(violating[row], kind == "violation")
+    violations, suggestions = (dict(sorted(counts[kind].items())) for kind in ("violation", "suggestion"))
+    return violations, suggestions, violating
+
+
+def sum_usage(records: Sequence[Record]) -> Usage:
+    """What the rows themselves say about calls, tokens and cost (column `calls`, or `labeling_monitor.llm_calls`)."""
+    calls = [call for record in records for call in _list(record.get("calls")) if isinstance(call, Mapping)]
+    if calls:
+        prompt, completion, cost = (
+            sum(_number(call.get(name) or 0) for call in calls)
+            for name in ("prompt_tokens", "completion_tokens", "cost_usd")
+        )
+        return Usage(len(calls), int(prompt), int(completion), cost)
+    monitors = [record.get("labeling_monitor") for record in records]
+    counted = [one["llm_calls"] for one in monitors if isinstance(one, Mapping) and "llm_calls" in one]
+    return Usage(calls=sum(counted)) if counted else Usage()
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

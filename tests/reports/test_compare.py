@@ -1,0 +1,187 @@
+"""Comparisons over files: the published table's own formulas, joining, what is missing, history against a reference."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+
+import pytest
+
+from rayjob.reports.compare import Options, compare_sides
+from rayjob.reports.compare_details import find_details
+from rayjob.reports.compare_tables import agreement_table, all_tables
+from rayjob.reports.labelled import LabelledError
+from rayjob.reports.labelled_files import read_labelled, read_texts
+from tests.reports.labelled_sides import record, side
+from tests.shared_data import shared
+
+FAST = Options(draws=50)
+DIMENSIONS = ("intent", "language", "domain", "task", "difficulty", "concept", "agentic", "constraint", "context")
+
+
+def other_model(records: list[dict], seed: int = 4) -> list[dict]:
+    """The same rows as another model might label them: shuffled, tags dropped, swapped and added."""
+    rng, changed = random.Random(seed), json.loads(json.dumps(records))
+    rng.shuffle(changed)
+    pools = {name: sorted({str(tag) for r in records for tag in _as_list(r["labels"][name])}) for name in DIMENSIONS}
+    for row in changed:
+        for name in DIMENSIONS:
+            if rng.random() < 0.4:
+                value = row["labels"][name]
+                row["labels"][name] = (
+                    rng.choice(pools[name]) if isinstance(value, str) else _mutate(value, pools[name], rng)
+                )
+                row["labels"]["confidence"][name] = rng.choice([0.6, 0.8, 0.95])
+    return changed
+
+
+def _as_list(value: object) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def _mutate(value: list, pool: list, rng: random.Random) -> list:
+    kept = [tag for tag in value if rng.random() < 0.7]
+    return kept + [tag for tag in rng.sample(pool, 1) if tag not in kept]
+
+
+def published_table(a: list[dict], b: list[dict]) -> tuple[list[list[str]], str]:
+    """The table as the trial's script computed it, row by row and in plain Python."""
+    by_id = {row["id"]: row for row in b}
+    pairs = [(row["labels"], by_id[row["id"]]["labels"]) for row in a if row["id"] in by_id]
+    lines, agreed, checked = [], 0, 0
+    for name in DIMENSIONS:
+        exact = partial = 0
+        jaccards, conf_a, conf_b = [], [], []
+        for x, y in pairs:
+            left, right = ({tag for tag in _as_list(side[name]) if tag} for side in (x, y))
+            exact += left == right
+            partial += left != right and bool(left & right)
+            jaccards.append(1.0 if not left | right else len(left & right) / len(left | right))
+            conf_a.append(x["confidence"][name])
+            conf_b.append(y["confidence"][name])
+        n = len(pairs)
+        means = round(math.fsum(conf_a) / n, 3), round(math.fsum(conf_b) / n, 3)
+        rates = round(exact / n, 4), round((exact + partial) / n, 4), round(sum(jaccards) / n, 4)
+        shown = f"{rates[0] * 100:.1f}%", f"{rates[1] * 100:.1f}%", f"{rates[2]:.3f}"
+        lines.append([name, str(n), *shown, f"{means[0]:.3f}", f"{means[1]:.3f}", f"{means[1] - means[0]:+.3f}"])
+        agreed, checked = agreed + exact, checked + n
+    return lines, f"{agreed / checked * 100:.1f}%"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_published_table_comes_out_to_the_last_digit(tmp_path, seed):
+    path = shared("gold108/labeled_deepseek_v4.json")
+    ours = json.loads(path.read_text())
+    theirs = other_model(ours, seed)
+    sides = [read_labelled(str(path)), side(tmp_path, "other", theirs)]
+    found = compare_sides(sides, FAST)
+    table = agreement_table(found, found.pairs[0])
+    lines, overall = published_table(ours, theirs)
+    assert [list(row) for row in table.rows[:-1]] == lines
+    assert table.rows[-1][2] == overall
+
+
+def test_rows_are_joined_by_id_and_what_is_missing_is_said(tmp_path):
+    records = [record(i, concept=("x",)) for i in range(10)]
+    shuffled = [*reversed(records[2:]), record(99), {"id": "r050", "labels": {}}, {"id": "r051"}]
+    found = compare_sides([side(tmp_path, "a", records), side(tmp_path, "b", shuffled)], FAST)
+    assert len(found.joined.keys) == 8
+    assert found.joined.missing == (("r099",), ("r000", "r001"))
+    assert found.joined.unlabelled == ((), ("r050", "r051"))
+    assert found.pairs[0].metrics["overall"]["exact"].value == 1.0
+
+
+def test_ids_that_stand_twice_are_left_out_unless_uids_tell_them_apart(tmp_path):
+    twice = [record(1), record(1, intent="learn"), record(2)]
+    found = compare_sides([side(tmp_path, "a", twice), side(tmp_path, "b", [record(1), record(2)])], FAST)
+    assert found.joined.keys == ("r002",)
+    assert found.joined.duplicated[0] == ("r001",)
+    turns = [record(1, uid=f"f:1:{turn}") for turn in range(3)]
+    found = compare_sides([side(tmp_path, "c", turns), side(tmp_path, "d", turns[::-1])], FAST)
+    assert (found.joined.by, len(found.joined.keys)) == ("uid", 3)
+
+
+def test_a_dimension_missing_on_one_side_is_said_and_not_compared(tmp_path):
+    without = [record(i) for i in range(5)]
+    for row in without:
+        del row["labels"]["concept"]
+    found = compare_sides([side(tmp_path, "a", [record(i) for i in range(5)]), side(tmp_path, "b", without)], FAST)
+    assert found.joined.lacking == ((), ("concept",))
+    assert "concept" not in found.pairs[0].metrics
+
+
+def test_a_side_that_says_nothing_is_compared_and_one_without_labels_refused(tmp_path):
+    full = [record(i, concept=("x",)) for i in range(6)]
+    silent = [{"id": row["id"], "labels": {"intent": "", "concept": []}} for row in full]
+    found = compare_sides([side(tmp_path, "a", full), side(tmp_path, "b", silent)], FAST)
+    assert found.pairs[0].metrics["concept"]["jaccard"].value == 0.0
+    assert found.pairs[0].metrics["intent"]["exact"].value == 0.0
+    with pytest.raises(LabelledError, match="no id is on all sides"):
+        compare_sides([side(tmp_path, "a", full), side(tmp_path, "c", [])], FAST)
+
+
+def test_agreement_on_silence_does_not_hide_disagreement(tmp_path):
+    a = [record(i, concept=("x",) if i < 4 else ()) for i in range(100)]
+    b = [record(i, concept=("y",) if i < 4 else ()) for i in range(100)]
+    metrics = compare_sides([side(tmp_path, "a", a), side(tmp_path, "b", b)], FAST).pairs[0].metrics["concept"]
+    assert metrics["exact"].value == pytest.approx(0.96)
+    assert metrics["exact_said"].value == 0.0
+    assert metrics["kappa"].value == pytest.approx(0)
+
+
+def test_history_says_which_gain_is_beyond_noise(tmp_path):
+    gold = [record(i, intent="learn") for i in range(200)]
+    v1 = [record(i, intent="learn" if i % 2 else "build") for i in range(200)]
+    v2 = [record(i, intent="learn" if i % 2 or i < 4 else "build") for i in range(200)]
+    v3 = [record(i, intent="learn" if i < 180 else "build") for i in range(200)]
+    sides = [side(tmp_path, name, rows) for name, rows in (("gold", gold), ("v1", v1), ("v2", v2), ("v3", v3))]
+    found = compare_sides(sides, Options(draws=300, reference=0))
+    gains = [step.changes["intent"]["exact"] for step in found.steps]
+    assert [round(gain.value, 3) for gain in gains] == [0.01, 0.39]
+    assert [gain.beyond_noise for gain in gains] == [False, True]
+    history = next(table for table in all_tables(found, find_details(found)) if "exact against gold" in table.title)
+    row = next(row for row in history.rows if row[0] == "intent")
+    assert row == ("intent", "50.0%", "51.0% (+1.0%)", "90.0% (+39.0%*)")
+
+
+def test_violations_are_told_apart_from_suggestions(tmp_path):
+    a = record(1, unmapped=[{"dimension": "concept", "value": "z", "kind": "violation"}])
+    b = record(2, unmapped=[{"dimension": "", "value": "new-idea", "kind": "suggestion"}, "another"])
+    c = record(3, unmapped=[{"dimension": "task", "value": "old"}])
+    found = side(tmp_path, "a", [a, b, c])
+    assert found.violations == {"concept:z": 1, "task:old": 1}
+    assert found.suggestions == {"new-idea": 1, "another": 1}
+    assert found.violating.tolist() == [1, 0, 1]
+
+
+def test_rows_apart_come_with_their_text(tmp_path):
+    turns = [{"from": "human", "value": "why?"}, {"from": "gpt", "value": "because"}]
+    a = [record(i, conversations=turns) for i in range(3)]
+    b = [record(i, intent="learn" if i == 1 else "build", conversations=turns) for i in range(3)]
+    found = compare_sides([side(tmp_path, "a", a), side(tmp_path, "b", b)], FAST)
+    apart = find_details(found).rows
+    assert [(row.key, row.differences) for row in apart] == [("r001", {"intent": ("build", "learn")})]
+    assert read_texts(found.sides[0].path, ["r001"]) == {"r001": "user: why?\n\nassistant: because"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"id": 1}\n{broken\n', ":2: "),
+        ("[1, 2]\n", "not an object"),
+        ('{"labels": {"intent": "x"}}', "neither id nor uid"),
+    ],
+)
+def test_files_that_are_no_labels_say_what_is_wrong_where(tmp_path, content, message):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(content)
+    with pytest.raises(LabelledError, match=message):
+        read_labelled(str(path))
+
+
+def test_a_path_that_is_not_there_says_what_is_accepted(tmp_path):
+    with pytest.raises(LabelledError, match=r"no such file.*run folder"):
+        read_labelled(str(tmp_path / "nothing.json"))
+    with pytest.raises(LabelledError, match=r"no labels/\*\.parquet"):
+        read_labelled(str(tmp_path))
