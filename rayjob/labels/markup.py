@@ -15,7 +15,7 @@ MARKUP = re.compile(
     r"|\A\s*<s>|</s>\s*\Z"
     r"|(?<!\S)/(?:no_)?think(?!\S)"
 )
-MARKUP_HINTS = ("<|", "<｜", "[unused", "INST]", "SYS>>", "_of_turn>", "<bos>", "<eos>", "<pad>", "s>", "think")
+MARKUP_HINT = re.compile(r"<[|｜/bepse]|\[unused|INST\]|SYS>>|_of_turn>|think")
 
 # Only where it opens a line: an assistant that explains the tag writes it inside a sentence or a string.
 THINK = re.compile(r"(?:\A|(?<=\n))[ \t]*<(think|thinking|thought)>(.*?)(?:</\1>|\Z)\s*", re.DOTALL | re.IGNORECASE)
@@ -28,7 +28,7 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 def strip_markup(text: str) -> str:
     """`text` without special tokens. Repeats until nothing changes, as removing one can join up another."""
-    while any(hint in text for hint in MARKUP_HINTS):
+    while MARKUP_HINT.search(text):
         shorter = MARKUP.sub("", text)
         if len(shorter) == len(text):
             break

@@ -80,7 +80,8 @@ class Prepare:
     def _row(self, sample: Sample, whole: Row, *, is_whole: bool) -> Row:
         conversation, turns = sample.conversation, sample.conversation.turns
         excerpt = make_excerpt(turns, self.max_chars, sample.labelled)
-        uid = f"{whole['source']}#{whole['row']}#{sample.turn}"
+        record_uid = f"{whole['source']}#{whole['row']}"
+        uid = f"{record_uid}#{sample.turn}"
         labelled = turns[sample.labelled]
         row = {
             **EMPTY_ROW,
