@@ -34,8 +34,8 @@ DOORS = {
     "safetensors": "choice",
 }
 
-#: Folders that decide or loop over a batch: whatever they need from a file or a bucket is passed in.
-NO_FILES = ("spec", "labels", "vectors", "steps", "plan", "reports", "review")
+#: Loops over a batch: whatever it needs from a file or a bucket is passed in.
+NO_FILES = ("steps",)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,6 +7,15 @@ from typing import Any
 
 Event = Mapping[str, Any]
 
+#: What each status of run.json means to the person who started the run.
+STATUS_WORDS = {
+    "running": "running",
+    "done": "done",
+    "failed_rows": "done, some rows failed",
+    "stopped": "stopped: all that was answered is committed, the same command goes on",
+    "failed": "failed",
+}
+
 
 def where_stuck(event: Event) -> str:
     """Which steps hold rows, how many, and how old the oldest is."""
@@ -42,3 +51,11 @@ def say_s(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {unit} {rest} {name}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
+
+
+def short(number: float) -> str:
+    """1,234 as it is, then 12.3k, 4.56M, 7.89B: three digits say enough at a glance."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            return f"{number / (1e3 if unit == 'k' else size):.3g}{unit}"
+    return f"{number:,.0f}"
