@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rayjob.labels.asking import AnswerError
-from rayjob.labels.loose_json import LooseJsonError, read_loosely, read_strict
+from rayjob.labels.loose_json import LooseJsonError, join_surrogates, read_loosely, read_strict
 from rayjob.labels.taxonomy import Dimension
 
 __all__ = ["Answer", "AnswerError", "Suggestion", "answer_schema", "find_object", "parse_answer"]
@@ -154,6 +154,11 @@ def _suggestions(given: object) -> tuple[Suggestion, ...]:
 
 def _suggestion(item: object) -> Suggestion:
     if not isinstance(item, Mapping):
-        return Suggestion("", str(item))
+        return Suggestion("", spell_value(item))
     value = item.get("value", item.get("tag", item.get("id", "")))
-    return Suggestion(str(item.get("dimension") or ""), str(value))
+    return Suggestion(spell_value(item.get("dimension") or ""), spell_value(value))
+
+
+def spell_value(value: object) -> str:
+    """A tag as the model wrote it, in characters that a file can hold."""
+    return join_surrogates(str(value))

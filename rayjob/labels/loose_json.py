@@ -35,6 +35,11 @@ def read_loosely(text: str, start: int) -> object:
     return _Reader(text, start).value(0)
 
 
+def join_surrogates(text: str) -> str:
+    """Pairs of UTF-16 escapes as the characters they are; lone ones, which no file can hold, as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not text.isascii() else text
+
+
 @dataclass(slots=True)
 class _Reader:
     text: str
@@ -90,7 +95,7 @@ class _Reader:
                 out.append(piece)
             elif char == close and self.ends_string(at + 1):
                 self.at = at + 1
-                return "".join(out)
+                return join_surrogates("".join(out))
             else:
                 out.append(char)
                 at += 1

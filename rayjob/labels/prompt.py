@@ -27,6 +27,7 @@ VARIABLES: Mapping[str, str] = {
     "labels": "labels of earlier steps by dimension",
     "metadata": "the other fields of the record: a mapping",
     "turn": "number of the labelled turn",
+    "unmapped": "unmapped tags: dimension, value; in a map step also candidates, each with id and description",
 }
 ROW_VARIABLES = frozenset(VARIABLES) - {"dimensions", "taxonomy"}
 

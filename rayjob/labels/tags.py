@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from rayjob.labels.answer import Answer, Suggestion
+from rayjob.labels.answer import Answer, Suggestion, spell_value
 from rayjob.labels.taxonomy import Dimension, Taxonomy
 
 Mode = Literal["aliases", "exact"]
@@ -115,8 +115,8 @@ def _check_pools(answer: Answer, dims: Sequence[Dimension]) -> Resolved:
 def _as_list(value: object, dim: Dimension) -> list[str]:
     """A bare value is a list of one; an empty single-select answer is no answer and no violation."""
     if dim.select == "single":
-        return [] if value in (None, "", [], False) else [str(value)]
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        return [] if value in (None, "", [], False) else [spell_value(value)]
+    return [spell_value(item) for item in value] if isinstance(value, list) else [spell_value(value)]
 
 
 # -- aliases --------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class _Resolver:
     def spread(self, value: object, dim: Dimension) -> list[str]:
         """The values of an answer; one string with commas is several unless it is spelt like a tag."""
         items = value if isinstance(value, list) else [value]
-        texts = [str(item) for item in items if item is not None]
+        texts = [spell_value(item) for item in items if item is not None]
         if len(texts) == 1 and "," in texts[0] and squash(texts[0]) not in self.index.tags.get(dim.name, {}):
             texts = texts[0].split(",")
         return [text.strip() for text in texts]

@@ -82,5 +82,6 @@ class MapStep(SpecModel):
 
     name: str | None = Field(default=None, description="Name in plans, calls and failures.")
     unmapped_with: str = Field(description="Name of the model that maps.")
+    prompt: str | None = Field(default=None, description="Jinja template over `unmapped`; default: one of our own.")
     candidates: int = Field(default=8, ge=1, le=50, description="Pool tags shown for each unmapped one.")
     max_tags: int = Field(default=20, ge=1, le=200, description="Unmapped tags asked about per row; the rest stay.")

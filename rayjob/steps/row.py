@@ -120,6 +120,7 @@ def prompt_values(row: Row) -> dict[str, object]:
         "signals": _mapping(row.get("signals")),
         "metadata": _mapping(row.get("metadata")),
         "turn": row.get("turn") or 0,
+        "unmapped": row.get("unmapped") or [],
     }
 
 
