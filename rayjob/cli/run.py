@@ -1,0 +1,111 @@
+"""`rayjob run SPEC`: run the job, show its progress, say where things are. Ctrl-C once stops cleanly, twice at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rayjob.cli.specs import Opened, open_spec
+
+if TYPE_CHECKING:
+    from rayjob.engine.run import Run, RunOutcome
+
+SET = typer.Option(None, "--set", metavar="A.B=YAML", help="Override a value of the spec; repeatable.")
+
+
+class UserError(Exception):
+    """Something the user must set before a run can begin."""
+
+
+def run(
+    spec: str = typer.Argument(..., help="The spec: a YAML file, local or s3://."),
+    overrides: list[str] = SET,
+    output: str = typer.Option("", "--output", help="Write here instead of the spec's output."),
+    limit: int = typer.Option(0, "--limit", min=0, help="Read only the first N records."),
+    sample: float = typer.Option(
+        0.0, "--sample", min=0.0, max=1.0, help="Take this share of the records, always the same."
+    ),
+    resume: str = typer.Option("", "--resume", help="`changed`: label anew in a folder that another spec made."),
+) -> None:
+    """Label the input of SPEC. The same command goes on where a stopped or killed run ended, and pays nothing twice."""
+    sets = list(overrides or [])
+    sets += [f"output={os.path.abspath(output) if '://' not in output else output}"] if output else []
+    sets += [f"input.limit={limit}"] if limit else []
+    sets += [f"input.sample={sample}"] if sample else []
+    if resume not in ("", "changed"):
+        raise UserError(f"--resume takes 'changed', found '{resume}'; without it a run goes on by itself")
+    raise typer.Exit(start(open_spec(spec, sets), resume_changed=resume == "changed"))
+
+
+def start(opened: Opened, *, resume_changed: bool = False, redo: tuple[str, ...] = ()) -> int:
+    """Run an opened spec with the live display; returns the exit code."""
+    from rayjob.cli.live import LiveDisplay
+    from rayjob.cli.style import console
+
+    secrets = find_secrets(opened)
+    with LiveDisplay(console) as display:
+        console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
+        from rayjob.engine.run import Run, RunRequest
+
+        request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo)
+        session = Run(request)
+        with stopping_cleanly(session):
+            outcome = session.execute()
+    say_ending(session, outcome)
+    return outcome.exit_code
+
+
+def find_secrets(opened: Opened) -> dict[str, str]:
+    """The values of the variables that the used models name. Raises UserError naming every one that is not set."""
+    used = {name for step in opened.plan.steps() for name in step.models}
+    names = {
+        model.api_key_env: name
+        for name, model in opened.resolved.job.models.items()
+        if model.api_key_env and (name in used or not used)
+    }
+    missing = [
+        f"{variable} (models.{model}.api_key_env)"
+        for variable, model in sorted(names.items())
+        if not os.environ.get(variable)
+    ]
+    if missing:
+        raise UserError("these variables hold keys and are not set: " + ", ".join(missing))
+    return {variable: os.environ[variable] for variable in names}
+
+
+@contextmanager
+def stopping_cleanly(session: Run) -> Iterator[None]:
+    """SIGINT and SIGTERM: the first asks the run to end, the second ends the process at once."""
+    asked = False
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        session.interrupt()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def say_ending(session: Run, outcome: RunOutcome) -> None:
+    """Where things are, and the three most frequent problems."""
+    from rayjob.cli.live import Ending, summarise
+    from rayjob.cli.style import console
+    from rayjob.reports.problems import find_problems
+
+    stats = session.folder.read_json("stats.json") or {}
+    message = ""
+    if outcome.status == "stopped":
+        message = f"stopped ({outcome.why}); everything finished is committed; the same command goes on"
+    console.print(summarise(Ending(session.log.view(), outcome.path, find_problems(stats), message)))

@@ -1,0 +1,69 @@
+"""Reads a spec from disk or S3 for the commands: file, overrides, resolution, plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rayjob.plan.check import check_and_compile
+from rayjob.plan.graph import Plan
+from rayjob.plan.resolve import Reader, Resolved, resolve
+from rayjob.spec.base import Problem, SpecError
+from rayjob.spec.load import LoadedSpec, load_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A spec, resolved and compiled."""
+
+    loaded: LoadedSpec
+    resolved: Resolved
+    plan: Plan
+
+
+class LocalReader:
+    """Reads local files without loading pyarrow: `validate` answers before that is imported."""
+
+    def read_text(self, path: str) -> str:
+        """The text of a file."""
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def list_names(self, folder: str) -> Sequence[str]:
+        """The names in a folder, sorted."""
+        return sorted(os.listdir(folder))
+
+
+class AnyReader(LocalReader):
+    """Local files, and S3 through the store."""
+
+    def read_text(self, path: str) -> str:
+        """The text of a file or object."""
+        if "://" not in path:
+            return super().read_text(path)
+        from rayjob.store import files
+
+        return str(files.read_text(path))
+
+    def list_names(self, folder: str) -> Sequence[str]:
+        """The names in a folder or under a prefix, sorted."""
+        if "://" not in folder:
+            return super().list_names(folder)
+        from rayjob.store import files
+
+        return sorted(uri.rsplit("/", 1)[-1] for uri in files.list_folder(folder))
+
+
+def open_spec(path: str, overrides: Sequence[str] = ()) -> Opened:
+    """Load, resolve and compile. Raises SpecError with every problem."""
+    reader: Reader = AnyReader()
+    try:
+        text = reader.read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        why = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+        raise SpecError([Problem(path, 0, "", f"cannot read the spec: {why}")]) from error
+    loaded = load_spec(text, path, overrides)
+    folder = path.rpartition("/")[0] if "://" in path else os.path.dirname(os.path.abspath(path))
+    resolved = resolve(loaded, folder, reader)
+    return Opened(loaded, resolved, check_and_compile(loaded, resolved))

@@ -1,0 +1,19 @@
+"""`rayjob validate SPEC`: every problem of a spec at once, without running anything."""
+
+from __future__ import annotations
+
+import typer
+
+from rayjob.cli.run import SET
+from rayjob.cli.specs import open_spec
+
+
+def validate(
+    spec: str = typer.Argument(..., help="The spec: a YAML file, local or s3://."), overrides: list[str] = SET
+) -> None:
+    """Check SPEC and everything it names; exit 2 with every problem, or say that it is fine."""
+    opened = open_spec(spec, overrides or [])
+    job = opened.resolved.job
+    tags = sum(len(dimension.tags) for dimension in opened.resolved.taxonomy.dimensions.values())
+    dimensions = len(opened.resolved.dimensions())
+    typer.echo(f"{spec}: fine ({job.name}: {len(job.steps)} steps, {dimensions} dimensions labelled, {tags} tags)")

@@ -1,0 +1,120 @@
+"""Ends a session: counts what stands in the folder, writes stats.json, report.html and the last word of run.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from rayjob.engine.events import EventLog
+from rayjob.engine.manifest import Manifest
+from rayjob.labels.stats import RunStats
+from rayjob.plan.resolve import Resolved
+from rayjob.reports.page import render
+from rayjob.reports.run_report import RunFiles, build_report
+from rayjob.spec.label import ArbitrateStep, LabelStep
+from rayjob.store import files
+from rayjob.store.atomic import write_atomic
+from rayjob.store.runfolder import RunFolder
+
+STATS_COLUMNS = (
+    "labels", "confidence", "unmapped", "issues", "warnings", "arbitrated", "calls",
+)  # fmt: skip
+#: Past this many files the counting is spread over the cluster.
+FILES_HERE = 16
+FILES_A_TASK = 32
+ROWS_IN_REPORT = 200
+FAILURES_IN_REPORT = 50
+ROWS_A_BATCH = 4_000
+
+
+def finish_run(
+    ray: Any, folder: RunFolder, resolved: Resolved, manifest: Manifest, log: EventLog, why: str
+) -> dict[str, int]:
+    """Write stats, report and run.json; returns the counts {total, done, failed}."""
+    stats = count_run(ray, folder, threshold_of(resolved))
+    found = stats.to_dict(dimensions_of(resolved))
+    done, failed = found["success"], found["failed"]
+    total = manifest.total if manifest.total is not None else done + failed
+    manifest.status = status_of(why, failed)
+    counts = {"total": total, "done": done, "failed": failed, "left": max(0, total - done - failed)}
+    folder.write_json("stats.json", found)
+    log.write("run_done", status=manifest.status, counts=counts)
+    manifest.write(counts)
+    content = RunFiles(
+        run=folder.read_json("run.json") or {},
+        stats=found,
+        events=log.events(),
+        rows=list(first_rows(folder, "labels", ROWS_IN_REPORT)),
+        failures=list(first_rows(folder, "failures", FAILURES_IN_REPORT)),
+        tag_order={name: [tag.id for tag in dim.tags] for name, dim in resolved.taxonomy.dimensions.items()},
+    )
+    write_atomic(folder.at("report.html"), render(build_report(content)))
+    return counts
+
+
+def status_of(why: str, failed: int) -> str:
+    """done, failed_rows, or stopped (which can go on)."""
+    if why.startswith("max_failed"):
+        return "failed_rows"
+    if why:
+        return "stopped"
+    return "failed_rows" if failed else "done"
+
+
+def threshold_of(resolved: Resolved) -> float | Mapping[str, float]:
+    """What counts as low confidence: what arbitration asks for, else 0.65."""
+    for step in resolved.job.steps_of("arbitrate"):
+        assert isinstance(step.settings, ArbitrateStep)
+        return step.settings.when.confidence_below
+    return 0.65
+
+
+def dimensions_of(resolved: Resolved) -> dict[str, Sequence[str]]:
+    """Dimensions by label step."""
+    steps = resolved.job.steps_of("label")
+    return {step.name: step.settings.dimensions for step in steps if isinstance(step.settings, LabelStep)}
+
+
+def count_run(ray: Any, folder: RunFolder, threshold: float | Mapping[str, float]) -> RunStats:
+    """The stats of everything committed. Each file is counted where it is read; only sums come together here."""
+    work = [(uri, "labels") for uri in folder.parquet("labels")]
+    work += [(uri, "failures") for uri in folder.parquet("failures")]
+    if len(work) <= FILES_HERE:
+        return count_files(work, threshold)
+    groups = [work[start : start + FILES_A_TASK] for start in range(0, len(work), FILES_A_TASK)]
+    count = ray.remote(count_files)
+    total = RunStats(threshold)
+    for part in [count.remote(group, threshold) for group in groups]:
+        total.merge(ray.get(part))
+    return total
+
+
+def count_files(work: Sequence[tuple[str, str]], threshold: float | Mapping[str, float]) -> RunStats:
+    """The stats of some files."""
+    stats = RunStats(threshold)
+    for uri, folder in work:
+        for row in read_rows(uri, STATS_COLUMNS if folder == "labels" else ("kind", "calls")):
+            stats.add(row if folder == "labels" else {"failure": {"kind": row["kind"]}, "calls": row["calls"]})
+    return stats
+
+
+def read_rows(uri: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of one Parquet file, a batch at a time."""
+    with files.open_input(uri) as source:
+        parquet = pq.ParquetFile(source)
+        names = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(batch_size=ROWS_A_BATCH, columns=names):
+            yield from batch.to_pylist()
+
+
+def first_rows(folder: RunFolder, name: str, most: int) -> Iterator[dict[str, Any]]:
+    """The first rows of labels/ or failures/, in the order of the files."""
+    left = most
+    for uri in folder.parquet(name):
+        for row in read_rows(uri):
+            if left == 0:
+                return
+            left -= 1
+            yield row

@@ -1,0 +1,96 @@
+"""The labelling stage: prepared rows → LLM actors → labels/ and failures/, under Ray Data's checkpoint."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from rayjob.engine.operator import LlmOperator, OperatorJob
+from rayjob.engine.sink import RunSink
+from rayjob.spec.model import JobSpec
+from rayjob.store.address import parse_address
+from rayjob.store.runfolder import RunFolder
+
+#: One event loop with LiteLLM is full near this many calls a second in flight; measured, see docs/performance.md.
+IN_FLIGHT_PER_ACTOR = 150
+#: Rows admitted to an actor for every row it may have in flight, so that a refill is always at hand.
+ADMITTED = 2.5
+TASKS_PER_ACTOR = 8
+MOST_FILES = 200
+MOST_ROWS_A_FILE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the stage is cut: actors, rows in flight in each, rows a block, tasks an actor runs at once, rows a file."""
+
+    actors: int
+    most_actors: int
+    rows_in_flight: int
+    rows_a_block: int
+    tasks: int
+    rows_a_file: int
+    cpus_per_actor: float
+
+
+def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdown: int = 1) -> Shape:
+    """The shape for `rows` rows on a cluster of `cpus`. `slowdown` divides the concurrency (the final sweep's is 4)."""
+    wanted = max((job.models[name].limits.concurrency for name in models if name in job.models), default=1)
+    concurrency = max(1, min(wanted // slowdown, max(1, rows)))
+    most = job.run.actors.max or max(1, cpus)
+    actors = max(job.run.actors.min, min(most, math.ceil(concurrency / IN_FLIGHT_PER_ACTOR), max(1, rows // 8)))
+    share = math.ceil(concurrency / actors)
+    block = max(8, min(256, math.ceil(ADMITTED * share / TASKS_PER_ACTOR)), rows // 4_000)
+    block = max(1, min(block, math.ceil(rows / (2 * actors))))
+    return Shape(
+        actors=actors,
+        most_actors=max(most, actors),
+        # An actor may take the slots that another leaves, but begins few more rows than its share can carry.
+        rows_in_flight=max(4, math.ceil(share * (1.0 if actors == 1 else 1.15))),
+        rows_a_block=block,
+        tasks=TASKS_PER_ACTOR,
+        rows_a_file=job.output.rows_per_file or max(block, min(MOST_ROWS_A_FILE, rows // MOST_FILES)),
+        cpus_per_actor=1.0 if cpus >= 4 else 0.25,
+    )
+
+
+def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name: str, shape: Shape) -> None:
+    """Run the stage to its end (or to the end of a drain). Rows that the checkpoint knows are not read again."""
+    from ray.data import ActorPoolStrategy, DataContext
+    from ray.data.checkpoint import CheckpointConfig
+
+    where = parse_address(folder.checkpoint(name))
+    root = parse_address(folder.path)
+    context = DataContext.get_current()
+    context.checkpoint_config = CheckpointConfig(
+        id_column="uid", checkpoint_path=where.path, override_filesystem=where.filesystem(),
+        delete_checkpoint_on_success=False,
+    )  # fmt: skip
+    try:
+        address = parse_address(source)
+        dataset = ray.data.read_parquet(address.path, filesystem=address.filesystem(), file_extensions=["parquet"])
+        dataset = dataset.repartition(target_num_rows_per_block=shape.rows_a_block)
+        dataset = dataset.map_batches(
+            LlmOperator,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_constructor_args=(work,),
+            compute=_pool(ActorPoolStrategy, shape),
+            num_cpus=shape.cpus_per_actor,
+            max_restarts=-1,
+            max_task_retries=-1,
+        )
+        dataset.write_datasink(RunSink(folder.path, root.filesystem(), root.path, shape.rows_a_file))
+    finally:
+        context.checkpoint_config = None
+
+
+def _pool(strategy: Any, shape: Shape) -> Any:
+    return strategy(
+        min_size=shape.actors,
+        max_size=shape.actors if shape.actors == shape.most_actors else shape.most_actors,
+        initial_size=shape.actors,
+        max_tasks_in_flight_per_actor=2 * shape.tasks,
+        max_concurrent_calls_per_actor=shape.tasks,
+    )

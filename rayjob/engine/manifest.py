@@ -1,0 +1,153 @@
+"""run.json: what a run folder holds, which spec made it, every session that worked on it, what it cost."""
+
+from __future__ import annotations
+
+import platform
+import time
+import uuid
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from rayjob.engine.tally import Tally, add_tallies
+from rayjob.plan.fingerprint import differences, fingerprint, fingerprint_parts
+from rayjob.plan.graph import Plan
+from rayjob.plan.resolve import Resolved
+from rayjob.spec.load import dump_spec
+from rayjob.spec.models import BudgetSpec
+from rayjob.store import files
+from rayjob.store.runfolder import RunFolder
+
+NAME = "run.json"
+PACKAGES = ("rayjob", "ray", "litellm", "pyarrow")
+#: What a change of spec starts anew; the ledger stays, so that nothing is paid twice.
+RESTARTED = ("labels", "failures", "stages", "checkpoints")
+
+
+class ChangedSpecError(Exception):
+    """The folder was made by another spec. `changes` says how they differ, a sentence each."""
+
+    def __init__(self, path: str, changes: list[str]) -> None:
+        self.path, self.changes = path, changes
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        what = "\n".join(f"  - {change}" for change in self.changes)
+        return (
+            f"{self.path} holds a run of another spec:\n{what}\n"
+            "Two ways on: --output PATH to keep both, or --resume changed to label everything anew here "
+            "(questions that did not change are answered from the ledger and cost nothing)."
+        )
+
+
+@dataclass
+class Manifest:
+    """The content of run.json, and the sums that this session adds to it."""
+
+    folder: RunFolder
+    resolved: Resolved
+    plan: Plan
+    run: str
+    parts: dict[str, str]
+    started: float
+    sessions: list[dict[str, Any]]
+    before: Tally
+    status: str = "running"
+    total: int | None = None
+    session: Tally = field(default_factory=Tally)
+    counts_before: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: RunFolder, resolved: Resolved, plan: Plan, resume_changed: bool) -> Manifest:
+        """Begin or go on. Raises ChangedSpecError where the folder is another spec's and `resume_changed` is not given."""
+        parts = fingerprint_parts(resolved)
+        old = folder.read_json(NAME) or {}
+        changed = bool(old) and old.get("parts") != parts
+        if changed and not resume_changed:
+            raise ChangedSpecError(folder.path, differences(old.get("parts", {}), parts))
+        if changed:
+            for name in RESTARTED:
+                files.delete_folder(folder.at(name))
+        counts = {} if changed else old.get("counts", {})
+        spent = old.get("spent", {})
+        before = Tally(**{name: spent[name] for name in SPENT if name in spent})
+        manifest = cls(
+            folder, resolved, plan, old.get("run") or f"{resolved.job.name}-{uuid.uuid4().hex[:8]}", parts,
+            old.get("started") or time.time(), list(old.get("sessions", [])), before,
+            total=counts.get("total"), counts_before=counts,
+        )  # fmt: skip
+        manifest.sessions.append({"started": round(time.time(), 3), "status": "running"})
+        manifest.write()
+        return manifest
+
+    def facts(self) -> dict[str, Any]:
+        """What the first event of a session says."""
+        return {
+            "run": self.run, "spec_hash": self.plan.hash()[:16], "fingerprint": fingerprint(self.parts),
+            "total_samples": self.total, "stages": [stage.name for stage in self.plan.stages],
+        }  # fmt: skip
+
+    def base_tally(self) -> Tally:
+        """What earlier stages and sessions did, for a display that counts the whole folder."""
+        base = add_tallies([self.before, self.session])
+        base.rows_done = self.counts_before.get("done", 0)
+        base.rows_failed = self.counts_before.get("failed", 0)
+        return base
+
+    def take(self, tally: Tally) -> None:
+        """Add what a stage spent."""
+        self.session = add_tallies([self.session, tally])
+        self.write()
+
+    def budget_left(self) -> BudgetSpec | None:
+        """The budget less what earlier sessions spent in this folder."""
+        budget = self.resolved.job.budget
+        if budget is None:
+            return None
+        left = budget.usd - self.before.cost_usd - self.session.cost_usd
+        return budget.model_copy(update={"usd": max(left, 1e-9)})
+
+    def most_failed(self) -> float | None:
+        """The number of failed rows that stops the run; None: no number does."""
+        most = self.resolved.job.run.max_failed
+        if most is None:
+            return None
+        return most * (self.total or 0) if most < 1 else most
+
+    def write(self, counts: dict[str, int] | None = None) -> None:
+        """Write run.json."""
+        spent = add_tallies([self.before, self.session])
+        self.sessions[-1] |= {
+            "ended": round(time.time(), 3), "status": self.status, "cost_usd": round(self.session.cost_usd, 6),
+            "calls": self.session.calls, "ledger_hits": self.session.ledger_hits,
+        }  # fmt: skip
+        self.folder.write_json(
+            NAME,
+            {
+                "run": self.run, "name": self.resolved.job.name, "status": self.status,
+                "started": round(self.started, 3), "ended": None if self.status == "running" else round(time.time(), 3),
+                "fingerprint": fingerprint(self.parts), "parts": self.parts, "spec_hash": self.plan.hash()[:16],
+                "counts": counts or {**self.counts_before, "total": self.total},
+                "cost_usd": round(spent.cost_usd, 6),
+                "tokens": {name: getattr(spent, f"{name}_tokens") for name in ("prompt", "cached", "completion")},
+                "spent": {name: getattr(spent, name) for name in SPENT}, "errors": dict(sorted(spent.errors.items())),
+                "sessions": self.sessions, "resumes": self.sessions[1:], "versions": versions(),
+                "dimensions": {name: self.resolved.taxonomy.dimensions[name].select for name in self.resolved.dimensions()},
+                "taxonomy_hash": self.resolved.taxonomy.hash[:16],
+                "spec": dump_spec(self.resolved.job),
+            },
+        )  # fmt: skip
+
+
+SPENT = ("calls", "ledger_hits", "prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that matter to a run."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,171 @@
+"""The LLM operator: one async actor, in which every row is a coroutine that goes through all its steps and leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from rayjob.engine.columns import labelled, to_table
+from rayjob.engine.metrics import ActorMetrics
+from rayjob.engine.tally import Tally
+from rayjob.llm.client import Client
+from rayjob.llm.errors import RunStoppedError
+from rayjob.llm.gate import Gate
+from rayjob.llm.ledger import Ledger
+from rayjob.plan.resolve import Texts, resolve_texts
+from rayjob.spec.model import JobSpec
+from rayjob.steps.build import RowPipeline, build_pipeline
+from rayjob.store.ledgerfiles import LedgerFiles
+
+TALLY_S = 0.5
+
+
+class Secrets(dict[str, str]):
+    """Values of the variables that hold keys. Shows none of them."""
+
+    def __repr__(self) -> str:
+        return f"Secrets({sorted(self)})"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorJob:
+    """Everything an actor needs to build its pipeline, picklable. `rows_in_flight`: rows it works on at a time."""
+
+    run: str
+    job: JobSpec
+    texts: Texts
+    steps: tuple[str, ...]
+    governor: Any
+    ledger_path: str
+    rows_in_flight: int
+    secrets: Secrets = field(default_factory=Secrets)
+    concurrency_share: float = 1.0
+
+
+class LlmOperator:
+    """The callable class that Ray Data keeps in each actor."""
+
+    def __init__(self, work: OperatorJob) -> None:
+        self.work = work
+        resolved = resolve_texts(work.job, work.texts)
+        self.schema = labelled(resolved.taxonomy, resolved.dimensions())
+        self.pipeline: RowPipeline = build_pipeline(resolved, work.steps)
+        self.resolved = resolved
+        self.tally = Tally()
+        self.name = uuid.uuid4().hex[:12]
+        self.started: dict[int, tuple[float, str]] = {}
+        self.draining = ""
+        self.ready: asyncio.Task[None] | None = None
+
+    async def __call__(self, table: pa.Table) -> pa.Table:
+        """A block of prepared rows → the same rows labelled or failed; rows given up on a stop are left out."""
+        if self.ready is None:
+            self.ready = asyncio.create_task(self._open())
+        await self.ready
+        rows = table.to_pylist()
+        done = await asyncio.gather(*(self._row(row) for row in rows))
+        out = [heir for row in done if row is not None for heir in with_heirs(row)]
+        return to_table(out, self.schema)
+
+    async def _open(self) -> None:
+        """What needs the actor's event loop: the gate, the ledger, the client, the heartbeat."""
+        work = self.work
+        exchange = work.governor.exchange.remote
+        self.gate = Gate(self.name, lambda report: _await(exchange(report)), work.run)
+        self.ledger = (
+            await asyncio.to_thread(Ledger.open, LedgerFiles(), work.ledger_path) if work.ledger_path else None
+        )
+        self.client = Client(work.job.models, self.gate, self.ledger, work.secrets)
+        self.metrics = ActorMetrics()
+        self.window = asyncio.Semaphore(work.rows_in_flight)
+        self.heartbeat = asyncio.create_task(self._beat())
+
+    async def _row(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        async with self.window:
+            if self.draining or self.gate.stopped:
+                self.tally.rows_dropped += 1
+                return None
+            key = id(row)
+            self.started[key] = (time.monotonic(), "")
+            try:
+                return self._count(await self._ask(row, key))
+            except RunStoppedError as stop:
+                self.tally.rows_dropped += 1
+                self.tally.stop = self.tally.stop or f"{stop.kind}: {stop.message}"
+                return None
+            finally:
+                del self.started[key]
+
+    async def _ask(self, row: dict[str, Any], key: int) -> dict[str, Any]:
+        def now_in(step: str) -> None:
+            self.started[key] = (self.started[key][0], step)
+
+        try:
+            return await self.pipeline.run(row, self.client, now_in, self.gate.budget_state.skip_arbitration)
+        except RunStoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad row must not take its block along; it says it is our bug
+            where = traceback.format_exception_only(error)[-1].strip()
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            message = f"{where[:300]} at {place.filename.rsplit('/', 1)[-1]}:{place.lineno}; please report this"
+            return self.pipeline.fail(row, "internal", message)
+
+    def _count(self, row: dict[str, Any]) -> dict[str, Any]:
+        copies = 1 + len(row.get("heirs") or ())
+        if row.get("failure"):
+            self.tally.rows_failed += copies
+        else:
+            self.tally.rows_done += copies
+        return row
+
+    async def _beat(self) -> None:
+        while True:
+            self.draining = await self._note() or self.draining
+            await asyncio.sleep(TALLY_S)
+
+    async def _note(self) -> str:
+        tally, now = self.tally, time.monotonic()
+        tally.rows_in_flight = len(self.started)
+        tally.oldest_s = max((now - began for began, _ in self.started.values()), default=0.0)
+        tally.step_in_flight.clear()
+        tally.step_in_flight.update(step for _, step in self.started.values())
+        fill_from_counters(tally, self.client.counters)
+        self.metrics.update(self.client.counters, tally)
+        if self.gate.stopped and not tally.stop:
+            tally.stop = ": ".join(self.gate.stopped)
+        try:
+            return str(await self.work.governor.note.remote(self.work.run, self.name, tally))
+        except Exception:  # noqa: BLE001 - a governor that restarts misses a beat; the next one carries the same totals
+            return ""
+
+
+async def _await(reference: Any) -> Any:
+    return await reference
+
+
+def fill_from_counters(tally: Tally, counters: Any) -> None:
+    """Calls, tokens and dollars as the client counted them."""
+    tally.calls = sum(count for (_, kind), count in counters.calls.items() if kind == "ok")
+    tally.errors.clear()
+    for (_, kind), count in counters.calls.items():
+        if kind != "ok":
+            tally.errors[kind] += count
+    tally.calls_in_flight = counters.in_flight
+    tally.ledger_hits = sum(counters.from_ledger.values())
+    tally.prompt_tokens = sum(counters.prompt_tokens.values())
+    tally.cached_tokens = sum(counters.cached_tokens.values())
+    tally.completion_tokens = sum(counters.completion_tokens.values())
+    tally.cost_usd = sum(counters.cost_usd.values())
+
+
+def with_heirs(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The row, and a copy under its own uid for every reply that inherits its labels; the copies cost nothing."""
+    copies = [{**row, **heir, "calls": [], "inherits": row["uid"]} for heir in row.get("heirs") or ()]
+    return [{**row, "inherits": None}, *copies]

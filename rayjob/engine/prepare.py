@@ -1,0 +1,141 @@
+"""The first stage: input files → samples in Parquet. Each file is one Ray task that streams it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rayjob.engine.columns import PREPARED, to_table
+from rayjob.spec.model import JobSpec
+from rayjob.spec.prepare import PrepareStep
+from rayjob.steps.prepare import Prepare
+from rayjob.store import files
+from rayjob.store.address import parse_address
+from rayjob.store.formats import read_records
+from rayjob.store.listing import FileInfo, list_input
+from rayjob.store.runfolder import RunFolder
+
+#: Rows a block: small enough that a 5 MB conversation beside its neighbours is no trouble.
+ROWS_A_BLOCK = 1_000
+BYTES_A_BLOCK = 32 << 20
+DONE = "_done.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the stage left: where, how many rows (heirs counted apart) and how many of them could not be read."""
+
+    path: str
+    rows: int
+    heirs: int
+    unreadable: int
+
+
+def prepare_step(job: JobSpec) -> PrepareStep:
+    """The spec's prepare step, or the default one."""
+    for step in job.steps_of("prepare"):
+        assert isinstance(step.settings, PrepareStep)
+        return step.settings
+    return PrepareStep()
+
+
+def prepare_rows(job: JobSpec, inputs: Iterable[FileInfo]) -> Iterator[dict[str, Any]]:
+    """The prepared rows of some input files, in order, heirs folded into the sample that they inherit from."""
+    step = Prepare(prepare_step(job), job.input.format, job.input.sample, job.input.seed)
+    left = job.input.limit
+    for info in inputs:
+        records = read_records(info.uri, left)
+        if left is not None:
+            records = _count_down(records, counter := [0])
+        yield from fold_heirs(step(records, info.name))
+        if left is not None:
+            left -= counter[0]
+            if left <= 0:
+                return
+
+
+def _count_down(records: Iterable[Any], counter: list[int]) -> Iterator[Any]:
+    for record in records:
+        counter[0] += 1
+        yield record
+
+
+def fold_heirs(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Samples in order; one that inherits becomes an entry in `heirs` of its source, which precedes it in its record."""
+    pending: dict[str, dict[str, Any]] = {}
+    record: tuple[Any, Any] | None = None
+    for row in rows:
+        place = (row["source"], row["row"])
+        if place != record:
+            yield from pending.values()
+            pending, record = {}, place
+        if row.get("inherits") in pending:
+            heir = {"uid": row["uid"], "id": row["id"], "turn": row["turn"]}
+            pending[row["inherits"]]["heirs"].append(heir)
+        else:
+            pending[row["uid"]] = {**row, "heirs": []}
+    yield from pending.values()
+
+
+def blocks_of(rows: Iterable[dict[str, Any]], rows_a_block: int = ROWS_A_BLOCK) -> Iterator[pa.Table]:
+    """Rows as Arrow tables, cut by count and by size."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row["transcript"]) + len(row["conversation"])
+        if len(batch) >= rows_a_block or size >= BYTES_A_BLOCK:
+            yield to_table(batch, PREPARED)
+            batch, size = [], 0
+    if batch:
+        yield to_table(batch, PREPARED)
+
+
+def run_prepare(ray: Any, job: JobSpec, folder: RunFolder, name: str) -> tuple[Prepared, list[str]]:
+    """Run the stage unless it is done already. Returns what it left and notes for the reader (files passed over)."""
+    path = folder.stage(name)
+    done = folder.read_json(f"stages/{name}/{DONE}")
+    if done is not None:
+        return Prepared(path, done["rows"], done["heirs"], done["unreadable"]), []
+    files.delete_folder(path)  # what a killed session left; nothing in it was paid for
+    listing = list_input(job.input.paths, "parquet" if job.input.format == "parquet" else "")
+    began = time.time()
+    _write(ray, job, listing.files, path)
+    rows, heirs, unreadable = count_prepared(folder, name)
+    folder.write_json(
+        f"stages/{name}/{DONE}",
+        {"rows": rows, "heirs": heirs, "unreadable": unreadable, "wall_s": round(time.time() - began, 3)},
+    )
+    notes = [f"{len(listing.ignored)} files are not of a known kind and were passed over"] if listing.ignored else []
+    return Prepared(path, rows, heirs, unreadable), notes
+
+
+def _write(ray: Any, job: JobSpec, inputs: Sequence[FileInfo], path: str) -> None:
+    groups = [list(inputs)] if job.input.limit is not None else [[info] for info in inputs]
+
+    def read(batch: dict[str, Any]) -> Iterator[pa.Table]:
+        for position in batch["item"]:
+            yield from blocks_of(prepare_rows(job, groups[int(position)]))
+
+    dataset = ray.data.range(len(groups), override_num_blocks=len(groups)).rename_columns({"id": "item"})
+    dataset = dataset.map_batches(read, batch_size=1, num_cpus=0.5)
+    address = parse_address(path)
+    dataset.write_parquet(address.path, filesystem=address.filesystem(), mode="append", compression="zstd")
+
+
+def count_prepared(folder: RunFolder, name: str) -> tuple[int, int, int]:
+    """Rows, heirs and unreadable rows of the stage, read from two narrow columns."""
+    rows = heirs = unreadable = 0
+    for uri in folder.parquet(f"stages/{name}"):
+        with files.open_input(uri) as source:
+            table = pq.read_table(source, columns=["heirs", "failure"])
+        rows += table.num_rows
+        heirs += sum(islice((len(found or ()) for found in table["heirs"].to_pylist()), None))
+        unreadable += table.num_rows - table["failure"].null_count
+    return rows, heirs, unreadable

@@ -1,0 +1,63 @@
+"""Takes failed rows back, so that the stage does them again: out of failures/ and out of Ray's checkpoint."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rayjob.engine.sink import write_parquet
+from rayjob.store import files
+from rayjob.store.runfolder import RunFolder
+
+#: What is being taken back; finished by the next session where this one dies in the middle.
+INTENT = "redo.json"
+#: Failures of the outside world, which another attempt may well mend.
+TRANSIENT = ("timeout", "overload", "server", "connection", "auth")
+
+
+def take_back(folder: RunFolder, stage: str, kinds: Collection[str]) -> int:
+    """Forget the failures of these kinds; returns how many rows will be done again."""
+    uids = [uid for uri in folder.parquet("failures") for uid in _uids_of(uri, kinds)]
+    if uids:
+        folder.write_json(INTENT, {"stage": stage, "uids": uids})
+        finish_redo(folder)
+    return len(uids)
+
+
+def finish_redo(folder: RunFolder) -> None:
+    """Carry out an intent, also one that a killed session left. Idempotent.
+
+    The checkpoint is rewritten first: a row that is in failures/ and not in the checkpoint is done again and then
+    stands twice for as long as this function has not ended; the other way round it would be lost.
+    """
+    intent = folder.read_json(INTENT)
+    if intent is None:
+        return
+    uids = pa.array(sorted(set(intent["uids"])), pa.string())
+    _drop_rows(folder.parquet(f"checkpoints/{intent['stage']}"), uids)
+    _drop_rows(folder.parquet("failures"), uids)
+    files.delete(folder.at(INTENT))
+
+
+def _uids_of(uri: str, kinds: Collection[str]) -> list[str]:
+    with files.open_input(uri) as source:
+        table = pq.read_table(source, columns=["uid", "kind"])
+    chosen = pc.is_in(table["kind"], value_set=pa.array(sorted(kinds), pa.string()))
+    found: list[str] = table.filter(chosen)["uid"].to_pylist()
+    return found
+
+
+def _drop_rows(uris: Iterable[str], uids: pa.Array) -> None:
+    for uri in uris:
+        table = pq.read_table(io.BytesIO(files.read_bytes(uri)))
+        kept = table.filter(pc.invert(pc.is_in(table["uid"], value_set=uids)))
+        if kept.num_rows == table.num_rows:
+            continue
+        if kept.num_rows:
+            write_parquet(uri, kept)
+        else:
+            files.delete(uri)

@@ -1,0 +1,214 @@
+"""Runs a plan: opens the folder, goes through the stages, finishes. The order of what happens to a run, on one page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayjob.engine.events import EventLog
+from rayjob.engine.finish import finish_run
+from rayjob.engine.governor import start_governor
+from rayjob.engine.label import run_label, shape_of
+from rayjob.engine.manifest import Manifest
+from rayjob.engine.operator import OperatorJob, Secrets
+from rayjob.engine.prepare import Prepared, run_prepare
+from rayjob.engine.redo import TRANSIENT, finish_redo, take_back
+from rayjob.engine.session import connect, count_cpus
+from rayjob.engine.watch import Watcher
+from rayjob.llm.limits import limit_key, limits_of
+from rayjob.plan.graph import Plan, Stage
+from rayjob.plan.resolve import Resolved
+from rayjob.store.runfolder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run: the resolved spec, its plan, the keys, and how to go on in a folder that was used before."""
+
+    resolved: Resolved
+    plan: Plan
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    resume_changed: bool = False
+    show: Callable[[Any], None] = lambda view: None
+    redo: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How it ended: status (done, failed_rows, stopped), why if stopped, counts, and the folder."""
+
+    status: str
+    why: str
+    counts: Mapping[str, int]
+    path: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 done with failed rows, 3 stopped and resumable."""
+        return {"done": 0, "failed_rows": 1}.get(self.status, 3)
+
+
+class Run:
+    """One session of one run folder."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self.request = request
+        self.job = request.resolved.job
+        self.folder = RunFolder(self.job.output.path)
+        self.manifest = Manifest.open(self.folder, request.resolved, request.plan, request.resume_changed)
+        self.log = EventLog(self.folder.at("events.jsonl"))
+        self.why = ""
+        self.watcher: Watcher | None = None
+        self.prepared: Prepared | None = None
+
+    def interrupt(self) -> None:
+        """Called on the first Ctrl-C: start no more rows, let calls in flight finish."""
+        self.why = self.why or "interrupt"
+        if self.watcher is not None:
+            self.watcher.drain("interrupt")
+
+    def execute(self) -> RunOutcome:
+        """All stages, then stats and report. Raises StoreError, SpecError; anything else is our bug."""
+        self.log.write("run_started", **self.manifest.facts())
+        self._phase("starting Ray")
+        self.ray = connect()
+        finish_redo(self.folder)
+        for stage in self.request.plan.stages:
+            if self.why:
+                break
+            began = time.time()
+            self.log.write("stage_started", stage=stage.name, rows=self.prepared.rows if self.prepared else None)
+            self._run_stage(stage)
+            self.log.write("stage_done", stage=stage.name, wall_s=round(time.time() - began, 3))
+        return self._finish()
+
+    def _run_stage(self, stage: Stage) -> None:
+        kinds = {step.kind for step in stage.steps()}
+        if "prepare" in kinds:
+            self._prepare(stage)
+        elif kinds <= {"label", "arbitrate", "map"}:
+            self._label(stage)
+        else:
+            from rayjob.engine.tables import (
+                run_table_stage,  # spreading and choosing: imported where a spec asks for it
+            )
+
+            run_table_stage(self, stage)
+
+    def _prepare(self, stage: Stage) -> None:
+        self._phase("reading the input")
+        self.prepared, notes = run_prepare(self.ray, self.job, self.folder, stage.name)
+        for note in notes:
+            self.log.write("note", message=note)
+        self.manifest.total = self.prepared.rows + self.prepared.heirs
+        self.log.write("progress", phase="input read", rows_done=0, rows_failed=0)
+        self.log.tracker.total = self.manifest.total
+
+    def _label(self, stage: Stage) -> None:
+        assert self.prepared is not None
+        self.label_rows(stage, self.prepared.path, self.prepared.rows)
+
+    def label_rows(self, stage: Stage, source: str, rows: int) -> None:
+        """Label prepared rows; then once more, slowly, those that the outside world failed."""
+        if self.request.redo:
+            take_back(self.folder, stage.name, self.request.redo)
+        self._ask(stage, source, rows, slowdown=1)
+        if not self.why and self.job.run.retry_sweep:
+            again = take_back(self.folder, stage.name, TRANSIENT)
+            if again:
+                self.log.write(
+                    "note", message=f"asking {again} rows again that the provider failed, at a quarter of the pace"
+                )
+                self._ask(stage, source, again, slowdown=4)
+
+    def _ask(self, stage: Stage, source: str, rows: int, slowdown: int) -> None:
+        models = tuple(name for operator in stage.operators for name in operator.models)
+        shape = shape_of(self.job, models, rows, count_cpus(), slowdown)
+        self._phase(f"starting {shape.actors} LLM actor{'s' if shape.actors > 1 else ''}")
+        limits = limits_of(self.job.models)
+        if slowdown > 1:
+            limits = {
+                key: spec.model_copy(update={"concurrency": max(1, spec.concurrency // slowdown)})
+                for key, spec in limits.items()
+            }
+        governor = start_governor(self.job.run.governor, self.manifest.run, limits, self.manifest.budget_left())
+        work = OperatorJob(
+            run=self.manifest.run,
+            job=self.job,
+            texts=self.request.resolved.texts,
+            steps=tuple(step.name for step in stage.steps()),
+            governor=governor,
+            ledger_path=self.ledger_path(),
+            rows_in_flight=shape.rows_in_flight,
+            secrets=Secrets(self.request.secrets),
+        )
+        self.watch(governor, lambda: run_label(self.ray, work, source, self.folder, stage.name, shape))
+
+    def ledger_path(self) -> str:
+        """Where answers are kept; nowhere when every model is free."""
+        if self.job.ledger:
+            return self.job.ledger.path
+        paid = [model for model in self.job.models.values() if not model.model.startswith("offline/")]
+        return self.folder.ledger if paid else ""
+
+    def watch(self, governor: Any, stage: Callable[[], None]) -> None:
+        """Run a stage in a thread of its own while this one watches it; end it early when there is reason to."""
+        names = {limit_key(spec): name for name, spec in reversed(self.job.models.items())}
+        watcher = Watcher(
+            self.ray, governor, self.manifest.run, self.log, stall_s=self.job.run.stall_s,
+            most_failed=self.manifest.most_failed(), show=lambda: self.request.show(self.log.view()), limits=names,
+        )  # fmt: skip
+        watcher.base = self.manifest.base_tally()
+        self.watcher = watcher
+        thread = StageThread(stage)
+        thread.start()
+        watcher.start()
+        if self.why:
+            watcher.drain(self.why)
+        self._wait(thread, watcher)
+        watcher.stop()
+        self.manifest.take(watcher.tally)
+        self.why = self.why or watcher.why
+        self.watcher = None
+        if thread.error is not None and not self.why:
+            raise thread.error
+
+    def _wait(self, thread: StageThread, watcher: Watcher) -> None:
+        """Until the stage ends by itself; after a drain no longer than the grace period, plus time to commit."""
+        asked_at: float | None = None
+        while thread.is_alive():
+            thread.join(0.2)
+            if watcher.why and asked_at is None:
+                asked_at = time.monotonic()
+            if asked_at is not None and time.monotonic() - asked_at > self.job.run.grace_s + 5.0:
+                self.log.write("note", message="calls in flight were abandoned; what was paid is in the ledger")
+                return
+
+    def _phase(self, text: str) -> None:
+        latest = {name: value for name, value in self.log.tracker.latest.items() if name not in ("t", "event")}
+        self.log.write("progress", **{**latest, "phase": text})
+        self.request.show(self.log.view())
+
+    def _finish(self) -> RunOutcome:
+        self._phase("writing stats and report")
+        counts = finish_run(self.ray, self.folder, self.request.resolved, self.manifest, self.log, self.why)
+        return RunOutcome(self.manifest.status, self.why, counts, self.folder.path)
+
+
+class StageThread(threading.Thread):
+    """Runs a stage, so that the main thread stays free for signals."""
+
+    def __init__(self, stage: Callable[[], None]) -> None:
+        super().__init__(name="rayjob-stage", daemon=True)
+        self.stage = stage
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """The stage; its error is kept for the main thread."""
+        try:
+            self.stage()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread raises it again
+            self.error = error

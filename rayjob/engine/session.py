@@ -1,0 +1,57 @@
+"""Connects to Ray: a cluster that is there, or a local one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+#: Passed on to every worker of the job, wherever it runs.
+FOR_WORKERS = ("LITELLM_LOCAL_MODEL_COST_MAP", "RAY_DATA_USE_DATASOURCE_V2")
+LOCAL_OBJECT_STORE_BYTES = 1 << 30
+
+
+def connect(address: str | None = None) -> Any:
+    """Initialise Ray: at `address` or RAY_ADDRESS, else a local cluster of this machine's cores. Returns the ray module."""
+    import ray
+
+    if ray.is_initialized():
+        return ray
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    runtime_env = {"env_vars": {name: os.environ[name] for name in FOR_WORKERS}}
+    options: dict[str, Any] = {} if address else _local_options()
+    ray.init(
+        address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=runtime_env,
+        namespace="rayjob", **options,
+    )  # fmt: skip
+    quiet_ray()
+    return ray
+
+
+def _local_options() -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return {
+        "num_cpus": max(2, cores),  # one core must still read, call and write at the same time
+        "include_dashboard": os.environ.get("RAYJOB_DASHBOARD") == "1",
+        "object_store_memory": LOCAL_OBJECT_STORE_BYTES,
+    }
+
+
+def quiet_ray() -> None:
+    """Our own display shows the progress; Ray's bars and its chatter about them stay off."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    context.print_on_execution_start = False
+    context.use_ray_tqdm = False
+    for name in ("ray.data", "ray.data._internal", "ray.data.dataset"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def count_cpus() -> int:
+    """CPUs of the cluster, nodes that may still come not counted."""
+    import ray
+
+    return int(ray.cluster_resources().get("CPU", 1))

@@ -1,0 +1,109 @@
+"""Compiles steps into stages: a list of passes, each plan in, plan out. Reads nothing, calls nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from rayjob.plan.graph import Operator, Plan, PlannedStep, Stage
+
+#: Columns that exist before any step has run: what the readers give.
+SOURCE_COLUMNS = ("record",)
+
+
+class CycleError(Exception):
+    """Steps that wait for each other; `names` in the order of the circle."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(" → ".join(self.names))
+
+
+class MissingColumnError(Exception):
+    """A step reads what no step writes."""
+
+    def __init__(self, step: PlannedStep, column: str) -> None:
+        self.step, self.column = step, column
+        super().__init__(f"{step.name} reads {column}, which no step writes")
+
+
+def compile_steps(job: str, steps: Sequence[PlannedStep]) -> Plan:
+    """Steps in any order → a Plan. Raises MissingColumnError or CycleError."""
+    ordered = order_by_columns(steps)
+    return Plan(job, cut_at_tables(fuse_neighbours(ordered)))
+
+
+def order_by_columns(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+    """Every step after those that write what it reads; otherwise as written, row steps before whole-table ones."""
+    waits = {step.name: writers_of(step, steps) for step in steps}
+    done: list[PlannedStep] = []
+    left = list(steps)
+    while left:
+        placed = {step.name for step in done}
+        ready = [step for step in left if waits[step.name] <= placed]
+        if not ready:
+            raise CycleError(_circle(left, waits))
+        chosen = min(ready, key=lambda step: (_changes_pool(done, step), step.index))
+        done.append(chosen)
+        left.remove(chosen)
+    return done
+
+
+def _changes_pool(done: Sequence[PlannedStep], step: PlannedStep) -> bool:
+    """Whether taking this step next ends the operator under construction."""
+    return bool(done) and (done[-1].resource, done[-1].scope) != (step.resource, step.scope)
+
+
+def writers_of(step: PlannedStep, steps: Sequence[PlannedStep]) -> set[str]:
+    """Names of the steps that must run before this one."""
+    found: set[str] = set()
+    for column in step.reads:
+        writers = {other.name for other in steps if other is not step and column in other.writes}
+        if not writers and column not in SOURCE_COLUMNS and column not in step.writes:
+            raise MissingColumnError(step, column)
+        found |= writers
+    return found
+
+
+def _circle(left: Sequence[PlannedStep], waits: dict[str, set[str]]) -> list[str]:
+    names = [step.name for step in left]
+    path = [names[0]]
+    while True:
+        following = min(name for name in waits[path[-1]] if name in names)
+        if following in path:
+            return [*path[path.index(following) :], following]
+        path.append(following)
+
+
+def fuse_neighbours(steps: Iterable[PlannedStep]) -> list[Operator]:
+    """Neighbouring row steps on one resource share an operator; a whole-table step stands alone."""
+    operators: list[Operator] = []
+    for (resource, scope), group in groupby(steps, key=lambda step: (step.resource, step.scope)):
+        members = tuple(group)
+        if scope == "table":
+            operators.extend(Operator(resource, scope, (step,)) for step in members)
+        else:
+            operators.append(Operator(resource, scope, members))
+    return operators
+
+
+def cut_at_tables(operators: Sequence[Operator]) -> tuple[Stage, ...]:
+    """A stage ends after `prepare` (what is checkpointed must come from files) and before and after a whole-table step."""
+    groups: list[list[Operator]] = []
+    for operator in operators:
+        alone = operator.scope == "table" or any(step.kind == "prepare" for step in operator.steps)
+        if alone or not groups or _is_closed(groups[-1]):
+            groups.append([operator])
+        else:
+            groups[-1].append(operator)
+    return tuple(Stage(f"{number}-{_title(group)}", tuple(group)) for number, group in enumerate(groups, 1))
+
+
+def _is_closed(group: Sequence[Operator]) -> bool:
+    last = group[-1]
+    return last.scope == "table" or any(step.kind == "prepare" for step in last.steps)
+
+
+def _title(group: Sequence[Operator]) -> str:
+    steps = [step for operator in group for step in operator.steps]
+    return "+".join(dict.fromkeys(step.kind for step in steps))

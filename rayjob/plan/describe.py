@@ -1,0 +1,164 @@
+"""What each step of a spec reads, writes and runs on: the input of the compiler. Columns decide the order, not the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rayjob.labels.prompt import ALL_LABELS
+from rayjob.plan.graph import PlannedStep, Resource, Scope
+from rayjob.plan.resolve import Resolved
+from rayjob.spec.choice import GenerateStep
+from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
+from rayjob.spec.model import Step
+from rayjob.spec.prepare import PrepareStep
+from rayjob.spec.spread import AskStep, EmbedStep
+
+#: Columns that `prepare` gives.
+PREPARED = ("transcript", "query", "answer", "reasoning", "signals", "metadata")
+
+Edges = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def describe_steps(resolved: Resolved) -> list[PlannedStep]:
+    """Every step of the spec, in the order written; `prepare` is added where the spec leaves it out."""
+    steps = list(resolved.job.steps)
+    if not any(step.kind == "prepare" for step in steps):
+        steps.insert(0, Step(kind="prepare", name="prepare", settings=PrepareStep()))
+    return [_describe(step, index, resolved) for index, step in enumerate(steps)]
+
+
+def _describe(step: Step, index: int, resolved: Resolved) -> PlannedStep:
+    resource, scope = RUNS_ON[step.kind]
+    reads, writes = EDGES[step.kind](step, resolved)
+    return PlannedStep(
+        step.name,
+        step.kind,
+        resource,
+        scope,
+        tuple(sorted(set(reads))),
+        tuple(sorted(set(writes))),
+        _models(step, resolved),
+        index,
+    )
+
+
+#: Where each kind of step runs, and how much of the table it sees at once.
+RUNS_ON: Mapping[str, tuple[Resource, Scope]] = {
+    "prepare": ("cpu", "row"),
+    "label": ("llm", "row"),
+    "arbitrate": ("llm", "row"),
+    "map": ("llm", "row"),
+    "generate": ("llm", "row"),
+    "embed": ("gpu", "row"),
+    "choose": ("gpu", "row"),
+    "cluster": ("cpu", "table"),
+    "represent": ("cpu", "table"),
+    "ask": ("llm", "table"),
+    "propagate": ("cpu", "table"),
+    "pair": ("cpu", "table"),
+    "train_choice": ("gpu", "table"),
+}
+
+
+def _models(step: Step, resolved: Resolved) -> tuple[str, ...]:
+    settings = step.settings
+    if isinstance(settings, ArbitrateStep) and settings.model is None:
+        found = [
+            label.settings.model for label in resolved.job.steps_of("label") if isinstance(label.settings, LabelStep)
+        ]
+        return tuple(dict.fromkeys(found))
+    if isinstance(settings, MapStep):
+        return (settings.unmapped_with,)
+    model = getattr(settings, "model", None)
+    return (model,) if isinstance(settings, LabelStep | ArbitrateStep | GenerateStep) and model else ()
+
+
+def _prepare(step: Step, resolved: Resolved) -> Edges:
+    return ("record",), PREPARED
+
+
+def _label(step: Step, resolved: Resolved) -> Edges:
+    settings = step.settings
+    assert isinstance(settings, LabelStep)
+    template = resolved.templates.get(step.name)
+    mentioned = template.label_reads if template else frozenset()
+    reads = set(mentioned - {ALL_LABELS})
+    if ALL_LABELS in mentioned:
+        reads |= _earlier(step, resolved)
+    variables = (template.variables & set(PREPARED)) if template else set()
+    writes = tuple(f"labels.{name}" for name in settings.dimensions)
+    return (*(f"labels.{name}" for name in reads - set(settings.dimensions)), *variables, "transcript"), writes
+
+
+def _earlier(step: Step, resolved: Resolved) -> set[str]:
+    """Dimensions of the label steps written before this one: what a bare `labels` in its template means."""
+    found: set[str] = set()
+    for other in resolved.job.steps_of("label"):
+        if other.name == step.name:
+            break
+        assert isinstance(other.settings, LabelStep)
+        found |= set(other.settings.dimensions)
+    return found
+
+
+def _all_labels(resolved: Resolved) -> tuple[str, ...]:
+    return tuple(f"labels.{name}" for name in resolved.dimensions())
+
+
+def _arbitrate(step: Step, resolved: Resolved) -> Edges:
+    return (*_all_labels(resolved), "transcript"), ("arbitrated",)
+
+
+def _map(step: Step, resolved: Resolved) -> Edges:
+    after = ("arbitrated",) if resolved.job.steps_of("arbitrate") else ()
+    return (*_all_labels(resolved), *after), ("mapped",)
+
+
+def _embed(step: Step, resolved: Resolved) -> Edges:
+    settings = step.settings
+    assert isinstance(settings, EmbedStep)
+    return ("query",), ("vector",)
+
+
+def _cluster(step: Step, resolved: Resolved) -> Edges:
+    return ("vector",), ("cluster",)
+
+
+def _represent(step: Step, resolved: Resolved) -> Edges:
+    clusters = ("cluster",) if resolved.job.steps_of("cluster") else ()
+    return ("vector", *clusters), ("representative",)
+
+
+def _ask(step: Step, resolved: Resolved) -> Edges:
+    assert isinstance(step.settings, AskStep)
+    return ("representative", *_all_labels(resolved)), ("asked",)
+
+
+def _propagate(step: Step, resolved: Resolved) -> Edges:
+    return ("asked", "vector"), ("propagated",)
+
+
+def _generate(step: Step, resolved: Resolved) -> Edges:
+    return ("query",), ("candidates",)
+
+
+def _pair(step: Step, resolved: Resolved) -> Edges:
+    return ("reasoning",), ("pairs",)
+
+
+def _train(step: Step, resolved: Resolved) -> Edges:
+    return (("pairs",) if resolved.job.steps_of("pair") else ("reasoning",)), ("weights",)
+
+
+def _choose(step: Step, resolved: Resolved) -> Edges:
+    reads = ["reasoning"]
+    reads += ["weights"] if resolved.job.steps_of("train_choice") else []
+    reads += ["candidates"] if resolved.job.steps_of("generate") else []
+    return tuple(reads), ("choice",)
+
+
+EDGES: Mapping[str, Callable[[Step, Resolved], Edges]] = {
+    "prepare": _prepare, "label": _label, "arbitrate": _arbitrate, "map": _map, "embed": _embed, "cluster": _cluster,
+    "represent": _represent, "ask": _ask, "propagate": _propagate, "generate": _generate, "pair": _pair,
+    "train_choice": _train, "choose": _choose,
+}  # fmt: skip

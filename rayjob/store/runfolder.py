@@ -1,0 +1,62 @@
+"""The output folder of a run: where each thing stands, and its small JSON files. Local or s3://."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from rayjob.store import files
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Addresses under one output path. Creates nothing until something is written."""
+
+    path: str
+
+    def at(self, *parts: str) -> str:
+        """The address of something in the folder."""
+        return "/".join([self.path.rstrip("/"), *parts])
+
+    @property
+    def labels(self) -> str:
+        """One row per labelled sample."""
+        return self.at("labels")
+
+    @property
+    def failures(self) -> str:
+        """One row per sample that could not be labelled."""
+        return self.at("failures")
+
+    @property
+    def ledger(self) -> str:
+        """Paid answers, where the spec names no other place."""
+        return self.at("ledger")
+
+    def stage(self, name: str) -> str:
+        """What a stage leaves for the next one."""
+        return self.at("stages", name)
+
+    def checkpoint(self, name: str) -> str:
+        """Ray's marks of which rows a stage has committed."""
+        return self.at("checkpoints", name)
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the folder; None where there is none."""
+        uri = self.at(name)
+        if not files.exists(uri):
+            return None
+        found: dict[str, Any] = orjson.loads(files.read_bytes(uri))
+        return found
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write a JSON file, whole or not at all."""
+        options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        files.write_atomic(self.at(name), orjson.dumps(value, option=options) + b"\n")
+
+    def parquet(self, folder: str) -> list[str]:
+        """The Parquet files of a folder of the run, sorted; empty where it does not exist."""
+        found = files.list_folder(self.at(folder), recursive=True)
+        return [uri for uri in found if uri.endswith(".parquet") and "/." not in uri]
