@@ -1,0 +1,58 @@
+"""Buying labels in rounds: after the first, where the last model was least sure, spread out. Reads no label itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayjob.vectors.check import Floats, Ints, unit
+from rayjob.vectors.represent import CELL_ROWS, Budget, Chosen, draw_audit, split_budget
+
+#: Among this many times as many uncertain rows as are to be bought, the choice goes by diversity.
+CANDIDATES = 8
+
+
+def plan_rounds(budget: float, rows: int, rounds: int) -> list[int]:
+    """Labels to buy in each round: equal parts that sum to the budget, never an empty one."""
+    labels = split_budget(budget, rows, 0).representatives
+    parts = np.diff(np.linspace(0, labels, max(1, rounds) + 1).round()).astype(int)
+    return [int(part) for part in parts if part]
+
+
+def pick_uncertain(vectors: Floats, scores: NDArray[np.float32], taken: Ints, budget: Budget, seed: int) -> Chosen:
+    """Representatives among the rows of lowest margin, one a k-means cell of them; then the audit from all other rows.
+
+    Audit rows of earlier rounds stem from a table that still held the hard rows bought since, so they judge
+    a little too severely, never too kindly.
+    """
+    margin = margins(scores)
+    margin[taken] = np.inf
+    wanted = min(budget.representatives, len(margin) - len(taken))
+    candidates = np.argsort(margin, kind="stable")[: min(CANDIDATES * wanted, len(margin) - len(taken), CELL_ROWS)]
+    picked = _diverse(unit(vectors[candidates]), 1 - margin[candidates], wanted, seed)
+    rows = np.sort(candidates[picked]).astype(np.int64)
+    audit = draw_audit(len(vectors), np.concatenate([taken, rows]), budget.audit, seed)
+    return Chosen(np.concatenate([rows, audit]), np.arange(len(rows) + len(audit)) >= len(rows))
+
+
+def margins(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) by how much the best tag of a row beats the second; 1 where there is no second."""
+    if scores.shape[1] < 2:
+        return np.ones(len(scores), np.float32)
+    top = np.partition(scores, -2, axis=1)[:, -2:]
+    return np.asarray(top[:, 1] - top[:, 0], np.float32)
+
+
+def _diverse(rows: NDArray[np.float32], weight: NDArray[np.float32], count: int, seed: int) -> Ints:
+    if count >= len(rows):
+        return np.arange(len(rows))
+    from sklearn.cluster import KMeans
+
+    weight = np.clip(weight, 1e-3, 1)
+    model = KMeans(count, n_init=1, max_iter=20, random_state=seed % 2**32).fit(rows, sample_weight=weight)
+    apart = ((rows - model.cluster_centers_[model.labels_]) ** 2).sum(axis=1)
+    order = np.lexsort((apart, model.labels_))
+    first = np.unique(model.labels_[order], return_index=True)[1]
+    found = order[first]
+    rest = np.setdiff1d(np.arange(len(rows)), found)
+    return np.concatenate([found, rest[: count - len(found)]]).astype(np.int64)

@@ -1,0 +1,145 @@
+"""The whole way without Ray: choose rows, have them labelled, spread, audit, accept. Labels nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rayjob.vectors.audit import Promise, Threshold, find_threshold
+from rayjob.vectors.check import Bools, Floats, Ints, SpreadError, check_vectors
+from rayjob.vectors.propagate import Anchored, Prediction, Propagator, Settings, anchor, fit, is_right
+from rayjob.vectors.represent import Chosen, Selection, represent, split_budget
+from rayjob.vectors.rounds import pick_uncertain, plan_rounds
+from rayjob.vectors.targets import Label, Targets, read_targets
+
+#: The rows to label in, their labels in the same order out.
+Ask = Callable[[Ints], Sequence[Label]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is bought, how it spreads and what is promised. `folds`: models that judge audit rows they have not seen."""
+
+    budget: float = 0.05
+    audit_share: float = 0.5
+    method: Selection = "kmeans"
+    rounds: int = 1
+    settings: Settings = field(default_factory=Settings)
+    promise: Promise = field(default_factory=Promise)
+    folds: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One point of the curve: after so many labels, so large a share of the other rows is accepted."""
+
+    bought: int
+    audited: int
+    accepted_share: float
+    threshold: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The labels bought, the fitted propagator, the threshold, and for every row prediction and acceptance.
+
+    `accepted` is False for bought rows: they have their own label.
+    """
+
+    bought: Chosen
+    propagator: Propagator
+    threshold: Threshold
+    prediction: Prediction
+    accepted: Bools
+    curve: tuple[Step, ...]
+
+
+def spread(vectors: Floats, ask: Ask, plan: Plan, tags: Sequence[str] = (), multi: bool | None = None) -> Spread:
+    """Buy labels of `plan.budget` rows and spread them over all n rows of `vectors` (n, d).
+
+    Raises SpreadError for vectors that are not finite, a budget that buys nothing, labels of the wrong kind.
+    """
+    check_vectors(vectors)
+    purse = _Purse(vectors, ask, plan, tuple(tags), multi)
+    curve: list[Step] = []
+    result: Spread | None = None
+    for share in plan_rounds(plan.budget, len(vectors), plan.rounds):
+        purse.buy(share, result)
+        result = conclude(vectors, purse.bought(), purse.targets(), plan, tuple(curve))
+        curve = list(result.curve)
+    if result is None:
+        raise SpreadError("a plan needs at least one round")
+    return result
+
+
+def conclude(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan, before: tuple[Step, ...] = ()) -> Spread:
+    """From labels already bought to labels accepted: fit on all of them, threshold from the audit rows."""
+    anchored = anchor(vectors, bought, plan.settings, plan.seed)
+    labelled = vectors[bought.rows]
+    threshold = audit(labelled, bought, targets, anchored, plan)
+    propagator = fit(labelled, targets, plan.settings, anchored)
+    prediction = propagator.predict(vectors)
+    accepted = accept(prediction, threshold)
+    accepted[bought.rows] = False
+    rest = max(1, len(vectors) - len(bought.rows))
+    step = Step(len(bought.rows), threshold.audited, float(accepted.sum()) / rest, threshold)
+    return Spread(bought, propagator, threshold, prediction, accepted, (*before, step))
+
+
+def accept(prediction: Prediction, threshold: Threshold) -> Bools:
+    """(n,) True where the confidence reaches the threshold; nowhere where there is none."""
+    if threshold.value is None:
+        return np.zeros(len(prediction), bool)
+    return np.asarray(prediction.confidence >= np.float32(threshold.value))
+
+
+def audit(labelled: Floats, bought: Chosen, targets: Targets, anchored: Anchored, plan: Plan) -> Threshold:
+    """Cross-fitted: each audit row is judged by a model fitted on the representatives and the other folds' audit rows.
+
+    So no row is judged by a model that saw its label, and yet every label, audit or not, also teaches the final model.
+    """
+    rows = np.flatnonzero(bought.is_audit)
+    if len(rows) < plan.promise.rows_needed:
+        return find_threshold(np.zeros(len(rows)), np.zeros(len(rows), bool), plan.promise)
+    fold = np.random.default_rng([plan.seed, 2]).permutation(len(rows)) % plan.folds
+    confidence, right = np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
+    for held in range(plan.folds):
+        judged = rows[fold == held]
+        kept = np.setdiff1d(np.arange(len(targets)), judged)
+        model = fit(labelled[kept], targets.take(kept), plan.settings, anchored, kept)
+        seen = model.predict(labelled[judged])
+        confidence[fold == held] = seen.confidence
+        right[fold == held] = is_right(seen.chosen, targets.values[judged], plan.settings.match)
+    return find_threshold(confidence, right, plan.promise)
+
+
+class _Purse:
+    """What has been bought so far, and how the next rows are chosen."""
+
+    def __init__(self, vectors: Floats, ask: Ask, plan: Plan, tags: tuple[str, ...], multi: bool | None) -> None:
+        self._vectors, self._ask, self._plan, self._tags, self._multi = vectors, ask, plan, tags, multi
+        self._rows: Ints = np.empty(0, np.int64)
+        self._is_audit: Bools = np.empty(0, bool)
+        self._labels: list[Label] = []
+
+    def buy(self, labels: int, last: Spread | None) -> None:
+        budget = split_budget(labels, len(self._vectors), self._plan.audit_share)
+        seed = self._plan.seed + len(self._rows)
+        if last is None:
+            new = represent(self._vectors, budget, self._plan.method, seed)
+        else:
+            new = pick_uncertain(self._vectors, last.prediction.scores, self._rows, budget, seed)
+        self._labels.extend(self._ask(new.rows))
+        self._rows = np.concatenate([self._rows, new.rows])
+        self._is_audit = np.concatenate([self._is_audit, new.is_audit])
+        if len(self._labels) != len(self._rows):
+            raise SpreadError(f"{len(self._rows)} rows were asked about and {len(self._labels)} labels came back")
+
+    def bought(self) -> Chosen:
+        return Chosen(self._rows, self._is_audit)
+
+    def targets(self) -> Targets:
+        return read_targets(self._labels, self._tags, self._multi)
