@@ -12,6 +12,7 @@ from rayjob.labels.answer import parse_answer
 from rayjob.labels.conversation import parse_record
 from rayjob.labels.excerpt import fence_for, make_excerpt
 from rayjob.labels.prompt import Message, Template
+from rayjob.labels.signals import find_signals
 from rayjob.labels.tags import resolve
 from rayjob.labels.taxonomy import Dimension
 from tests.labels.test_taxonomy_shipped import load
@@ -121,7 +122,9 @@ def test_the_shared_prefix_is_most_of_the_input_of_gold108(call: str) -> None:
     prefix = sum(len(message.content) for message in bound.prefix)
     total = 0
     for record in records:
-        transcript = make_excerpt(parse_record(record).turns, 20_000).text
-        messages = bound.render(**ROW, transcript=transcript, fence=fence_for(transcript))
+        conversation = parse_record(record)
+        transcript = make_excerpt(conversation.turns, 20_000).text
+        row = {**ROW, "signals": find_signals(conversation).to_json(), "transcript": transcript}
+        messages = bound.render(**row, fence=fence_for(transcript))
         total += sum(len(message.content) for message in messages)
     assert prefix * len(records) / total >= 0.6
