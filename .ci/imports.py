@@ -91,7 +91,7 @@ def fault(folder: str, target: str) -> str:
         door = DOORS.get(top)
         return f"{folder or 'rayjob'} imports {top}: only {door} may" if door and door != folder else ""
     other = rest.partition(".")[0]
-    if not folder or not other or folder == other or (f"{target}.").startswith(f"{BASE}."):
+    if not folder or not other or other.startswith("__") or folder == other or (f"{target}.").startswith(f"{BASE}."):
         return ""
     if folder not in RANK or other not in RANK:
         return f"{folder if folder not in RANK else other} is not a layer: {', '.join(RANK)}"

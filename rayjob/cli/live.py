@@ -108,9 +108,10 @@ def facts(view: ProgressView) -> Iterator[tuple[str, Text]]:
     failed = (f"{view.rows_failed:,} failed", "bad" if view.rows_failed else "")
     rows = [(f"{view.rows_done:,} labelled", ""), failed]
     if not view.is_over:
-        rows += [(f"{view.in_flight:,} in flight", ""), (f"{view.rows_per_s:,.1f}/s", "")]
+        rows += [(f"{view.rows_per_s:,.1f}/s", "")]
     yield "rows", joined(rows)
-    calls = [f"{view.calls:,}", f"{view.calls_per_s:,.1f}/s" if not view.is_over else ""]
+    calls = [f"{view.calls:,}"]
+    calls += [f"{view.in_flight:,} in flight", f"{view.calls_per_s:,.1f}/s"] if not view.is_over else []
     hits = f"{view.ledger_hits:,} from the ledger" if view.ledger_hits else ""
     yield "calls", joined((text, "") for text in (*calls, hits))
     yield "tokens", Text(tokens(view))
@@ -163,7 +164,7 @@ def write_line(view: ProgressView) -> str:
     doing = view.phase or view.stage if not view.is_over else view.status
     parts = [f"{say_s(view.elapsed_s)}: {doing or 'starting'}: {share(view)}", f"{view.rows_failed:,} failed"]
     if not view.is_over:
-        parts += [f"{view.in_flight:,} in flight", f"{view.calls_per_s:,.1f} calls/s"]
+        parts += [f"{view.in_flight:,} calls in flight", f"{view.calls_per_s:,.1f}/s"]
     parts += [f"{short(view.prompt_tokens + view.completion_tokens)} tokens", f"${view.cost_usd:,.2f}", time_left(view)]
     parts += [f"{kind} {count:,}" for kind, count in view.errors[:3]]
     line = ", ".join(part for part in parts if part)

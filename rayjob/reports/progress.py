@@ -4,7 +4,7 @@ events.jsonl is one JSON object a line, each with `t` (unix seconds) and `event`
 
     run_started    run, spec_hash, fingerprint, total_samples (or null), stages [name]
     stage_started  stage, rows (or null)
-    progress       rows_done, rows_failed, in_flight, calls, calls_per_s, prompt_tokens, cached_tokens,
+    progress       rows_done, rows_failed, in_flight (calls), calls, calls_per_s, prompt_tokens, cached_tokens,
                    completion_tokens, cost_usd, ledger_hits, errors {kind: count}, oldest_s, step_in_flight {step: n},
                    limits {model: {concurrency, in_use, rpm, tpm, waiting, state}}, phase
     note           message
@@ -21,16 +21,16 @@ failed, also those that went well on the next one. A line that is no JSON object
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rayjob.reports.wording import budget_text, by_count, say_s, where_stuck
 
 RATE_WINDOW_S = 60.0  # rates follow a change of limits within a minute
-RATE_ROWS = 20  # fewer rows than this in the window say less than the whole session does
+RATE_ROWS = 20  # fewer rows than this in the window say less than the whole phase does
 STALL_AFTER_S = 120.0  # twice the slowest usual call
-SILENT_AFTER_S = 30.0  # the engine writes progress every two seconds
+SILENT_AFTER_S = 120.0  # labelling writes every two seconds (to S3: ten), but a stage without calls may be silent
 KEPT_POINTS = 1000
 DENSE_POINTS = 400  # the newest are never thinned out: the rate window lies in them
 
@@ -38,6 +38,8 @@ COUNTERS = (
     "phase", "rows_done", "rows_failed", "in_flight", "calls", "calls_per_s", "prompt_tokens", "cached_tokens",
     "completion_tokens", "cost_usd", "ledger_hits",
 )  # fmt: skip
+
+COUNTED = ("rows_done", "rows_failed", "in_flight", "calls")  # of a Point, in its order
 
 Event = Mapping[str, Any]
 
@@ -149,7 +151,7 @@ class Tracker:
     stalled: Event = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
-    session_point: int = 0  # index in `points` of this session's first one
+    rate_point: int = 0  # index in `points` of the first one of this session and phase
     session_t: float = 0.0
     before_s: float = 0.0  # what earlier sessions took
     last_t: float = 0.0
@@ -179,7 +181,7 @@ class Tracker:
 
     def _run_started(self, event: Event) -> None:
         self.moved_t = float(event["t"])
-        self.session_point = len(self.points)
+        self.rate_point = len(self.points)
         self.run, self.status = str(event.get("run", self.run)), "running"
         self.total = event.get("total_samples") or self.total
         self.ended, self.stalled = {}, {}
@@ -193,22 +195,21 @@ class Tracker:
         self.moved_t = float(event["t"])
 
     def _progress(self, event: Event) -> None:
-        if any(event.get(key) != self.latest.get(key) for key in ("rows_done", "rows_failed", "calls", "phase")):
+        before, self.latest = self.latest, {**self.latest, **event}
+        if any(self.latest.get(key) != before.get(key) for key in ("rows_done", "rows_failed", "calls", "phase")):
             self.moved_t, self.stalled = float(event["t"]), {}
-        self.latest = event
-        self.points.append(self._point(event))
+        if self.latest.get("phase") != before.get("phase"):
+            self.rate_point = len(self.points)
+        if "calls" in event:
+            self._keep_point(event)
+
+    def _keep_point(self, event: Event) -> None:
+        done, failed, flying, calls = (int(event.get(key) or 0) for key in COUNTED)
+        self.points.append(Point(self.active_s, done, failed, flying, calls, float(event.get("cost_usd") or 0)))
         if len(self.points) > KEPT_POINTS:
-            self._thin_out()
-
-    def _point(self, event: Event) -> Point:
-        done, failed = int(event.get("rows_done", 0)), int(event.get("rows_failed", 0))
-        flying, calls = int(event.get("in_flight", 0)), int(event.get("calls", 0))
-        return Point(self.active_s, done, failed, flying, calls, float(event.get("cost_usd", 0)))
-
-    def _thin_out(self) -> None:
-        kept = self.points[:-DENSE_POINTS:2] + self.points[-DENSE_POINTS:]
-        self.session_point = max(0, self.session_point - (len(self.points) - len(kept)))
-        self.points = kept
+            kept = self.points[:-DENSE_POINTS:2] + self.points[-DENSE_POINTS:]
+            self.rate_point = max(0, self.rate_point - (len(self.points) - len(kept)))
+            self.points = kept
 
     def _note(self, event: Event) -> None:
         self.notes = [*self.notes, str(event.get("message", ""))][-20:]
@@ -235,9 +236,10 @@ class Tracker:
     def view(self, now: float | None = None) -> ProgressView:
         """The run as of `now` (unix seconds; None: as of its last event)."""
         seen, is_running = self.latest, self.status == "running"
-        per_s = self.rows_per_s() if is_running else 0.0
+        per_s = self.rate(lambda point: point.finished) if is_running else 0.0
         left = (self.total or 0) - int(seen.get("rows_done", 0)) - int(seen.get("rows_failed", 0))
         counters = {key: seen[key] for key in COUNTERS if seen.get(key) is not None}
+        counters.setdefault("calls_per_s", self.rate(lambda point: point.calls) if is_running else 0.0)
         return ProgressView(
             run=self.run,
             status=self.status,
@@ -255,28 +257,29 @@ class Tracker:
             **counters,
         )
 
-    def rows_per_s(self) -> float:
-        """Rows finished a second over the last minute; over the session where the minute holds too few."""
-        session = self.points[self.session_point :]
-        if len(session) < 2:
+    def rate(self, count: Callable[[Point], int]) -> float:
+        """What `count` grew a second over the last minute; since the phase began where the minute holds too little."""
+        phase = self.points[self.rate_point :]
+        if len(phase) < 2:
             return 0.0
-        last = session[-1]
-        window = [point for point in session if point.active_s >= last.active_s - RATE_WINDOW_S]
-        first = window[0] if last.finished - window[0].finished >= RATE_ROWS else session[0]
+        last = phase[-1]
+        window = next(point for point in phase if point.active_s >= last.active_s - RATE_WINDOW_S)
+        first = window if count(last) - count(window) >= RATE_ROWS else phase[0]
         spent_s = last.active_s - first.active_s
-        return max(0, last.finished - first.finished) / spent_s if spent_s > 0 else 0.0
+        return max(0, count(last) - count(first)) / spent_s if spent_s > 0 else 0.0
 
     def stuck(self, now: float | None) -> str:
         """What is stuck and for how long; empty while things move."""
         silent_s = now - self.last_t if now and self.last_t else 0.0
         if silent_s >= SILENT_AFTER_S:
-            return f"no news from the run for {say_s(silent_s)}: its driver may be gone; the same command goes on"
+            doing = self.latest.get("phase") or self.stage or "starting"
+            return f"no news for {say_s(silent_s)}: {doing} takes long, or the run is gone and the same command goes on"
         if self.stalled:
             return str(self.stalled.get("message") or where_stuck(self.stalled))
         still_s = self.last_t - self.moved_t
-        return (
-            f"nothing has finished for {say_s(still_s)}: {where_stuck(self.latest)}" if still_s > STALL_AFTER_S else ""
-        )
+        if still_s < STALL_AFTER_S:
+            return ""
+        return f"nothing has finished for {say_s(still_s)}: {where_stuck(self.latest)}"
 
 
 def limit_view(model: str, found: Event) -> LimitView:

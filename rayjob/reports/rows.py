@@ -54,8 +54,8 @@ def view_row(row: Mapping[str, Any]) -> RowView:
 
 
 def view_failure(row: Mapping[str, Any]) -> FailedRow:
-    """A row of failures/ as the page shows it."""
-    failure = row.get("failure") or {}
+    """A row of failures/ as the page shows it: its failure stands in columns of its own, or in a struct."""
+    failure = row.get("failure") or row
     return FailedRow(
         str(row.get("uid", "")),
         place_of(row),
@@ -68,7 +68,7 @@ def view_failure(row: Mapping[str, Any]) -> FailedRow:
 
 def read_turns(row: Mapping[str, Any]) -> Sequence[Turn]:
     """The conversation's turns; its text as one turn where it cannot be read (it may be the reason of the failure)."""
-    text = row.get("conversation") or ""
+    text = row.get("conversation") or row.get("input") or ""
     try:
         raw = json.loads(text)
         return parse_record(raw[0] if row.get("format") == "alpaca" else raw).turns

@@ -15,7 +15,7 @@ from rayjob.reports.progress import Event, Point, view_of
 from rayjob.reports.rows import FailedRow, RowView, view_failure, view_row
 from rayjob.reports.wording import STATUS_WORDS, by_count, say_s, short
 
-MAX_ROWS = 100
+MAX_ROWS = 200
 MAX_EXAMPLES = 3
 MAX_UNMAPPED = 100
 
@@ -279,7 +279,7 @@ def failure_kinds(counts: Mapping[str, int], rows: Sequence[Mapping[str, Any]]) 
     """Failures by kind with up to MAX_EXAMPLES examples of each."""
     examples: dict[str, list[FailedRow]] = {}
     for row in rows:
-        kept = examples.setdefault(str((row.get("failure") or {}).get("kind")), [])
+        kept = examples.setdefault(str((row.get("failure") or row).get("kind")), [])
         if len(kept) < MAX_EXAMPLES:
             kept.append(view_failure(row))
     return tuple(

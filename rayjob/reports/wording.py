@@ -19,14 +19,15 @@ STATUS_WORDS = {
 
 def where_stuck(event: Event) -> str:
     """Which steps hold rows, how many, and how old the oldest is."""
-    flying = int(event.get("in_flight", 0))
+    at_work: Mapping[str, int] = event.get("step_in_flight") or {}
+    flying = sum(at_work.values()) or int(event.get("in_flight") or 0)
     if not flying:
         return f"nothing is in flight (phase: {event.get('phase') or 'unknown'})"
-    steps = by_count(event.get("step_in_flight") or ({event["step"]: flying} if event.get("step") else {}))
+    steps = by_count(at_work or ({event["step"]: flying} if event.get("step") else {}))
     held = "".join(f", {count} in {step}" for step, count in steps)
     waiting = {name: int(limit.get("waiting", 0)) for name, limit in (event.get("limits") or {}).items()}
     queued = "".join(f"; {count} wait for {name}" for name, count in by_count(waiting) if count)
-    return f"{flying} rows in flight{held}, the oldest for {say_s(float(event.get('oldest_s', 0)))}{queued}"
+    return f"{flying} rows in flight{held}, the oldest for {say_s(float(event.get('oldest_s') or 0))}{queued}"
 
 
 def budget_text(event: Event) -> str:
@@ -55,7 +56,7 @@ def say_s(seconds: float) -> str:
 
 def short(number: float) -> str:
     """1,234 as it is, then 12.3k, 4.56M, 7.89B: three digits say enough at a glance."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
-        if number >= size:
-            return f"{number / (1e3 if unit == 'k' else size):.3g}{unit}"
+    for least, size, unit in ((0.9995e9, 1e9, "B"), (0.9995e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if number >= least:
+            return f"{number / size:.3g}{unit}"
     return f"{number:,.0f}"

@@ -67,9 +67,15 @@ ROW: dict[str, Any] = {
     "arbitrated": True,
 }
 FAILED: dict[str, Any] = {
-    **ROW,
     "uid": "u2",
-    "failure": {"kind": "timeout", "message": "no answer in 120 s", "step": "character", "attempts": 3},
+    "source": "in/b.jsonl",
+    "row": 7,
+    "kind": "timeout",
+    "message": "no answer in 120 s",
+    "step": "character",
+    "attempts": 3,
+    "format": "openai",
+    "input": ROW["conversation"],
 }
 EVENTS: list[dict[str, Any]] = [
     {"t": 1.0, "event": "run_started", "run": "code-sft"},

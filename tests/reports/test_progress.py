@@ -14,7 +14,7 @@ START: dict[str, Any] = {"t": 1000.0, "event": "run_started", "run": "sft", "tot
 
 
 def progress(t: float, done: int, **more: Any) -> dict[str, Any]:
-    return {"t": t, "event": "progress", "rows_done": done, "phase": "labelling", **more}
+    return {"t": t, "event": "progress", "rows_done": done, "calls": 0, "phase": "labelling", **more}
 
 
 EVERY_KIND: list[dict[str, Any]] = [
@@ -115,6 +115,14 @@ def test_a_resumed_run_counts_on_but_its_rate_is_its_own() -> None:
     assert [point.active_s for point in view.points] == [2.0, 10.0, 11.0, 21.0]
 
 
+def test_events_that_only_name_a_phase_leave_rate_and_picture_alone() -> None:
+    phase = {"t": 1001.0, "event": "progress", "phase": "input read", "rows_done": 0}
+    events = [START, progress(1000.5, 400, phase="starting Ray"), phase, progress(1010.0, 400), progress(1020.0, 420)]
+    view = view_of(events)
+    assert (view.rows_per_s, view.phase) == (2.0, "labelling")
+    assert [point.done for point in view.points] == [400, 400, 420]
+
+
 def test_no_eta_without_a_total_or_a_rate() -> None:
     assert view_of([{**START, "total_samples": None}, progress(1001, 1), progress(1009, 99)]).eta_s is None
     assert view_of([START, progress(1001, 0)]).eta_s is None
@@ -155,10 +163,9 @@ def test_the_engine_s_own_word_on_a_stall_stands_until_something_moves() -> None
 
 def test_a_silent_run_is_told_from_a_finished_one() -> None:
     events: list[dict[str, Any]] = [START, progress(1010, 5)]
-    assert view_of(events, now=1020).stuck == ""
-    assert view_of(events, now=1010 + 3700).stuck.startswith(
-        "no news from the run for 1 h 1 min: its driver may be gone"
-    )
+    assert view_of(events, now=1100).stuck == ""
+    silent = view_of(events, now=1010 + 3700).stuck
+    assert silent == "no news for 1 h 1 min: labelling takes long, or the run is gone and the same command goes on"
     assert view_of([*events, {"t": 1011, "event": "run_done", "status": "done"}], now=9999).stuck == ""
 
 
