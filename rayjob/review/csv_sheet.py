@@ -1,0 +1,49 @@
+"""A review sheet as CSV: UTF-8 with a byte order mark, as Excel wants it; reads what spreadsheets make of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from rayjob.review.table import RawRow, SheetError, name_columns
+
+_MOST_CELL_BYTES = 64 * 1024 * 1024
+
+
+def write_csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> bytes:
+    """The sheet's bytes. Cells must be defused already."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([row.get(column, "") for column in columns] for row in rows)
+    return b"\xef\xbb\xbf" + text.getvalue().encode("utf-8", errors="replace")
+
+
+def read_csv(file: str, content: bytes) -> list[RawRow]:
+    """The rows of a CSV file: comma, semicolon or tab; UTF-8, UTF-16 or, failing both, Windows-1252.
+
+    Raises SheetError for what is no CSV.
+    """
+    text = _decode(content)
+    csv.field_size_limit(_MOST_CELL_BYTES)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
+    except csv.Error as bad:
+        raise SheetError(f"{file}: not readable as CSV ({bad}); save it as CSV (UTF-8) or .xlsx again") from bad
+    return name_columns(file, lines)
+
+
+def _decode(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _delimiter(text: str) -> str:
+    """The separator of the header: Excel writes semicolons where the comma is the decimal point."""
+    header = text[: text.find("\n")] if "\n" in text else text
+    return max(",;\t", key=header.count)
