@@ -15,11 +15,10 @@ import pyarrow as pa
 from pyarrow import fs
 
 from rayjob.store.errors import StoreError, translate
+from rayjob.store.s3settings import S3Settings, find_settings
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 30
-#: Attempts of one S3 request, with the AWS SDK's back-off: rides out a burst of 503 SlowDown of about 20 s.
-S3_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Address:
 
     def filesystem(self) -> fs.FileSystem:
         """The pyarrow filesystem of this address; one S3 client a process and environment."""
-        return fs.LocalFileSystem() if self.is_local else _s3(*_s3_settings())
+        return fs.LocalFileSystem() if self.is_local else _s3(find_settings())
 
 
 def parse_address(uri: str | Path) -> Address:
@@ -68,23 +67,18 @@ def join(uri: str | Path, *parts: str) -> str:
     return "/".join((str(uri).rstrip("/"), *parts))
 
 
-def _s3_settings() -> tuple[str, str]:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-    if endpoint and not region and not os.environ.get("AWS_PROFILE"):
-        region = "us-east-1"  # other S3 servers ignore it; without it the SDK asks a cloud's metadata service and waits
-    return endpoint, region
-
-
 @lru_cache(maxsize=8)
-def _s3(endpoint: str, region: str) -> fs.S3FileSystem:
-    where = urlsplit(endpoint)
-    extra = {"endpoint_override": where.netloc or where.path, "scheme": where.scheme or "https"} if endpoint else {}
+def _s3(settings: S3Settings) -> fs.S3FileSystem:
+    where = urlsplit(settings.endpoint)
+    extra: dict[str, str] = {}
+    if settings.endpoint:
+        extra = {"endpoint_override": where.netloc or where.path, "scheme": where.scheme or "https"}
     return fs.S3FileSystem(
-        region=region or None,
+        region=settings.region or None,
         connect_timeout=CONNECT_TIMEOUT_S,
         request_timeout=REQUEST_TIMEOUT_S,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
+        allow_delayed_open=True,  # a small file is one request, which is atomic and cheaper than a multipart upload
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=settings.attempts),
         **extra,
     )
 

@@ -23,7 +23,7 @@ def write_atomic(uri: str | Path, data: bytes | str) -> None:
         if address.is_local:
             _write_local(address, content)
         else:
-            with address.filesystem().open_output_stream(address.path) as stream:
+            with address.filesystem().open_output_stream(address.path, compression=None) as stream:
                 stream.write(content)
 
 

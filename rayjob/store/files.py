@@ -36,7 +36,7 @@ def open_output(uri: str | Path) -> pa.NativeFile:
     with translated(uri) as address:
         if address.is_local:
             os.makedirs(os.path.dirname(address.path), exist_ok=True)
-        return address.filesystem().open_output_stream(address.path)
+        return address.filesystem().open_output_stream(address.path, compression=None)
 
 
 def read_bytes(uri: str | Path) -> bytes:
