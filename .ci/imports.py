@@ -22,8 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {folder: len(LAYERS) - row for row, folders in enumerate(LAYERS) for folder in folders}
 
-#: SpecModel, Problem and SpecError stand below every layer.
-BASE = "rayjob.spec.base"
+#: SpecModel, Problem, SpecError and YAML with line numbers stand below every layer.
+BASE = ("rayjob.spec.base", "rayjob.spec.located")
 
 #: The one folder through which a library is reached.
 DOORS = {
@@ -91,7 +91,13 @@ def fault(folder: str, target: str) -> str:
         door = DOORS.get(top)
         return f"{folder or 'rayjob'} imports {top}: only {door} may" if door and door != folder else ""
     other = rest.partition(".")[0]
-    if not folder or not other or other.startswith("__") or folder == other or (f"{target}.").startswith(f"{BASE}."):
+    if (
+        not folder
+        or not other
+        or other.startswith("__")
+        or folder == other
+        or f"{target}.".startswith(tuple(f"{base}." for base in BASE))
+    ):
         return ""
     if folder not in RANK or other not in RANK:
         return f"{folder if folder not in RANK else other} is not a layer: {', '.join(RANK)}"

@@ -1,6 +1,6 @@
 """Compares a run of specs/trial-v4.yaml with a recorded trial: stats keys that must be equal, and every record's labels.
 
-    python tools/check_trial.py RUN_FOLDER STATS.json LABELED.json
+python tools/check_trial.py RUN_FOLDER STATS.json LABELED.json
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ def differences(run: Path, stats_file: Path, labeled_file: Path) -> list[str]:
     """Every difference, a line each; empty where the run is the recorded trial."""
     ours, theirs = json.loads((run / "stats.json").read_text()), json.loads(stats_file.read_text())
     said = [f"stats {key}: {ours.get(key)} != {theirs[key]}" for key in KEYS if ours.get(key) != theirs[key]]
-    rows = {row["id"]: row["labels"] for file in (run / "labels").glob("*.parquet") for row in pq.read_table(file).to_pylist()}
+    rows = {
+        row["id"]: row["labels"]
+        for file in (run / "labels").glob("*.parquet")
+        for row in pq.read_table(file).to_pylist()
+    }
     for record in json.loads(labeled_file.read_text(encoding="utf-8")):
         expected = {name: value for name, value in record["labels"].items() if name not in ("confidence", "unmapped")}
         if rows.get(record["id"]) != expected:

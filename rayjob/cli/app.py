@@ -38,7 +38,7 @@ class Commands(TyperGroup):
 
 
 def is_for_the_user(error: Exception) -> bool:
-    """Whether an error's text is written for the person at the keyboard: ours, by name, so nothing heavy is imported."""
+    """Whether an error's text is written for the user: one of ours, by name, so that nothing heavy is imported."""
     return any(kind.__name__ in FOR_THE_USER for kind in type(error).__mro__)
 
 
@@ -64,9 +64,9 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 def register() -> None:
     """Put every command on the app, in the order of a user's day."""
-    from rayjob.cli import run, schema, validate
+    from rayjob.cli import plan, run, schema, validate
 
-    for function in (validate.validate, run.run, schema.schema):
+    for function in (validate.validate, plan.plan, run.run, schema.schema):
         app.command()(function)
 
 

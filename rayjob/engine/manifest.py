@@ -59,7 +59,7 @@ class Manifest:
 
     @classmethod
     def open(cls, folder: RunFolder, resolved: Resolved, plan: Plan, resume_changed: bool) -> Manifest:
-        """Begin or go on. Raises ChangedSpecError where the folder is another spec's and `resume_changed` is not given."""
+        """Begin or go on. Raises ChangedSpecError where the folder is another spec's, unless `resume_changed`."""
         parts = fingerprint_parts(resolved)
         old = folder.read_json(NAME) or {}
         changed = bool(old) and old.get("parts") != parts
@@ -117,6 +117,7 @@ class Manifest:
     def write(self, counts: dict[str, int] | None = None) -> None:
         """Write run.json."""
         spent = add_tallies([self.before, self.session])
+        dimensions = self.resolved.taxonomy.dimensions
         self.sessions[-1] |= {
             "ended": round(time.time(), 3), "status": self.status, "cost_usd": round(self.session.cost_usd, 6),
             "calls": self.session.calls, "ledger_hits": self.session.ledger_hits,
@@ -132,7 +133,7 @@ class Manifest:
                 "tokens": {name: getattr(spent, f"{name}_tokens") for name in ("prompt", "cached", "completion")},
                 "spent": {name: getattr(spent, name) for name in SPENT}, "errors": dict(sorted(spent.errors.items())),
                 "sessions": self.sessions, "resumes": self.sessions[1:], "versions": versions(),
-                "dimensions": {name: self.resolved.taxonomy.dimensions[name].select for name in self.resolved.dimensions()},
+                "dimensions": {name: dimensions[name].select for name in self.resolved.dimensions()},
                 "taxonomy_hash": self.resolved.taxonomy.hash[:16],
                 "spec": dump_spec(self.resolved.job),
             },

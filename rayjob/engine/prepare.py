@@ -67,7 +67,7 @@ def _count_down(records: Iterable[Any], counter: list[int]) -> Iterator[Any]:
 
 
 def fold_heirs(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Samples in order; one that inherits becomes an entry in `heirs` of its source, which precedes it in its record."""
+    """Samples in order; one that inherits becomes an entry in `heirs` of its source, which precedes it."""
     pending: dict[str, dict[str, Any]] = {}
     record: tuple[Any, Any] | None = None
     for row in rows:

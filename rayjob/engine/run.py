@@ -156,7 +156,7 @@ class Run:
 
     def watch(self, governor: Any, stage: Callable[[], None]) -> None:
         """Run a stage in a thread of its own while this one watches it; end it early when there is reason to."""
-        names = {limit_key(spec): name for name, spec in reversed(self.job.models.items())}
+        names = {limit_key(spec): name for name, spec in self.job.models.items()}
         watcher = Watcher(
             self.ray, governor, self.manifest.run, self.log, stall_s=self.job.run.stall_s,
             most_failed=self.manifest.most_failed(), show=lambda: self.request.show(self.log.view()), limits=names,

@@ -12,7 +12,7 @@ LOCAL_OBJECT_STORE_BYTES = 1 << 30
 
 
 def connect(address: str | None = None) -> Any:
-    """Initialise Ray: at `address` or RAY_ADDRESS, else a local cluster of this machine's cores. Returns the ray module."""
+    """Initialise Ray at `address` or RAY_ADDRESS, else a local cluster of this machine's cores. Returns ray."""
     import ray
 
     if ray.is_initialized():

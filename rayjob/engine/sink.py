@@ -1,4 +1,4 @@
-"""Writes a labelling stage: labels/ and failures/ side by side, each file whole or absent, one Ray checkpoint for both."""
+"""Writes a labelling stage: labels/ and failures/, each file whole or absent, one Ray checkpoint for both."""
 
 from __future__ import annotations
 

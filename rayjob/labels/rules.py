@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rayjob.labels.located import Located, Where, load_located
 from rayjob.labels.tags import LabelValue
 from rayjob.labels.taxonomy import Dimension, Taxonomy
 from rayjob.spec.base import Problem
+from rayjob.spec.located import Located, Where, load_located
 
 #: What may stand under a dimension, as a reader is told.
 CONDITIONS = {

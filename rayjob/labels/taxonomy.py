@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from rayjob.labels.located import Located, Where, as_mapping, load_located
 from rayjob.spec.base import Problem, SpecModel
+from rayjob.spec.located import Located, Where, as_mapping, load_located
 
 Select = Literal["single", "multi"]
 

@@ -38,7 +38,8 @@ def _missing(loaded: LoadedSpec, error: MissingColumnError) -> Problem:
     if column.startswith("labels."):
         what = f"its prompt reads {column}, which no step labels; add {column.removeprefix('labels.')} to a label step"
     else:
-        what = f"{step.kind} needs {column}, which no step of this spec makes; add a step that does ({_MAKERS.get(column, 'prepare')})"
+        maker = _MAKERS.get(column, "prepare")
+        what = f"{step.kind} needs {column}, which no step of this spec makes; add a step that does ({maker})"
     return loaded.text.problem(path, what)
 
 

@@ -88,7 +88,7 @@ def fuse_neighbours(steps: Iterable[PlannedStep]) -> list[Operator]:
 
 
 def cut_at_tables(operators: Sequence[Operator]) -> tuple[Stage, ...]:
-    """A stage ends after `prepare` (what is checkpointed must come from files) and before and after a whole-table step."""
+    """A stage ends after `prepare` (a checkpoint needs a file source), and before and after a whole-table step."""
     groups: list[list[Operator]] = []
     for operator in operators:
         alone = operator.scope == "table" or any(step.kind == "prepare" for step in operator.steps)

@@ -1,4 +1,4 @@
-"""What each step of a spec reads, writes and runs on: the input of the compiler. Columns decide the order, not the user."""
+"""What each step reads, writes and runs on: the compiler's input. Columns decide the order, not the user."""
 
 from __future__ import annotations
 

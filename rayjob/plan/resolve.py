@@ -1,4 +1,4 @@
-"""From a loaded spec to everything a run needs to know: taxonomy, templates, rules. Reads through an injected reader."""
+"""From a loaded spec to all that a run needs: taxonomy, templates, rules. Reads through an injected reader."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The files that a spec names, as read: what actors on other machines get, since they cannot read the spec's disk."""
+    """The files that a spec names, as read: actors on other machines cannot read the spec's disk."""
 
     taxonomy: Mapping[str, str] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rayjob.spec.base import Problem, SpecError, SpecModel
 from rayjob.spec.model import STEP_KINDS, JobSpec, Step
 from rayjob.spec.wording import did_you_mean, list_some, problems_of
-from rayjob.spec.yamltext import Path, YamlText, parse_yaml, show_path
+from rayjob.spec.yamltext import Path, YamlText, parse_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,3 @@ def dump_spec(job: JobSpec) -> dict[str, object]:
 def show_yaml(job: JobSpec) -> str:
     """The resolved spec as YAML."""
     return yaml.safe_dump(dump_spec(job), sort_keys=False, allow_unicode=True)
-
-
-__all__ = ["LoadedSpec", "dump_spec", "load_spec", "show_path", "show_yaml"]

@@ -1,0 +1,97 @@
+"""`rayjob plan SPEC`: the graph, and the calls, tokens, dollars and time of the whole input. Calls no provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rayjob.cli.run import SET
+from rayjob.cli.specs import Opened, open_spec
+from rayjob.plan.show import show_mermaid, show_tree
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from rayjob.engine.sampling import InputSample
+    from rayjob.steps.estimate import ModelTime, StepEstimate
+
+
+def plan(
+    spec: str = typer.Argument(..., help="The spec: a YAML file, local or s3://."),
+    overrides: list[str] = SET,
+    mermaid: bool = typer.Option(False, "--mermaid", help="Print the graph as a Mermaid flowchart and nothing else."),
+    graph_only: bool = typer.Option(False, "--graph", help="Print the graph and nothing else; the input is not read."),
+    latency_s: float = typer.Option(4.0, "--latency", min=0.0, help="Seconds an answer is assumed to take."),
+) -> None:
+    """Show what SPEC compiles to and estimate calls, tokens, cost and time from a real sample of its input."""
+    opened = open_spec(spec, overrides or [])
+    if mermaid:
+        typer.echo(show_mermaid(opened.plan))
+        return
+    typer.echo(show_tree(opened.plan, opened.resolved))
+    if not graph_only:
+        _estimate(opened, latency_s)
+
+
+def _estimate(opened: Opened, latency_s: float) -> None:
+    from rayjob.cli.style import console
+    from rayjob.engine.sampling import sample_input
+    from rayjob.steps.estimate import estimate_steps, estimate_times
+
+    resolved = opened.resolved
+    sample = sample_input(resolved.job)
+    console.print(f"\ninput: {sample.describe()}", markup=False)
+    names = [step.name for step in opened.plan.steps() if step.kind in ("label", "arbitrate", "map")]
+    steps = estimate_steps(resolved, names, sample.rows, sample.samples)
+    if not steps:
+        return
+    console.print(_steps_table(steps, opened))
+    console.print(_summary(steps, opened, sample), markup=False)
+    for time in estimate_times(resolved, steps, latency_s):
+        console.print(_time_line(time, latency_s), markup=False)
+
+
+def _steps_table(steps: list[StepEstimate], opened: Opened) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("step", "model", "calls", "fixed", "varying", "answer", "prompt tokens", "USD", ""):
+        table.add_column(title, justify="left" if title in ("step", "model", "") else "right")
+    for step in steps:
+        spec = opened.resolved.job.models[step.model]
+        table.add_row(
+            step.step, step.model, f"{step.calls:,.0f}", f"{step.fixed_tokens:,}", f"~{step.varying_tokens:,}",
+            f"~{step.completion_tokens}", f"{step.prompt_tokens:,.0f}", f"{step.cost_usd(spec, cached=False):,.2f}",
+            step.assumed,
+        )  # fmt: skip
+    return table
+
+
+def _summary(steps: list[StepEstimate], opened: Opened, sample: InputSample) -> str:
+    from rayjob.llm.prices import prices_of
+
+    models = opened.resolved.job.models
+    full = sum(step.cost_usd(models[step.model], cached=False) for step in steps)
+    cached = sum(step.cost_usd(models[step.model], cached=True) for step in steps)
+    prompt = sum(step.prompt_tokens for step in steps)
+    fixed = sum(step.calls * step.fixed_tokens for step in steps)
+    calls = sum(step.calls for step in steps)
+    sure = sum(step.calls for step in steps if not step.assumed)
+    told = f"calls: {calls:,.0f}" + (f" ({sure:,.0f} for labels, {calls - sure:,.0f} assumed)" if calls > sure else "")
+    unknown = sorted({step.model for step in steps if not prices_of(models[step.model]).known})
+    price = f"; no price known for {', '.join(unknown)} (set models.NAME.price)" if unknown else ""
+    share = fixed / prompt if prompt else 0.0
+    return (
+        f"{told}\ntokens: {prompt:,.0f} in ({share:.0%} of it a fixed prefix), "
+        f"{sum(step.answer_tokens for step in steps):,.0f} out\n"
+        f"cost: ${full:,.2f}, or ${cached:,.2f} where the provider caches the prefix{price}"
+    )
+
+
+def _time_line(time: ModelTime, latency_s: float) -> str:
+    from rayjob.reports.wording import say_s
+
+    parts: list[Any] = [("rpm", time.by_rpm), ("tpm", time.by_tpm), ("concurrency", time.by_concurrency)]
+    told = ", ".join(f"{name} {say_s(value)}" for name, value in parts if value is not None)
+    return f"time of {time.model}: {say_s(time.seconds)} ({told}; at {latency_s:g} s an answer)"

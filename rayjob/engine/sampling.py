@@ -1,0 +1,80 @@
+"""A real sample of an input, and how many samples the whole of it will give. Reads files; needs no Ray."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from rayjob.engine.prepare import prepare_rows
+from rayjob.spec.model import JobSpec
+from rayjob.store.listing import FileInfo, list_input
+
+#: Up to this size the whole input is prepared, so that the number of calls is exact.
+EXACT_BYTES = 4 << 20
+SAMPLED_FILES = 8
+RECORDS_A_FILE = 50
+#: JSON shrinks about this much under gzip and zstd.
+COMPRESSION = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class InputSample:
+    """Prepared rows; `samples`: rows of the whole input, counted where `exact`, else scaled up by bytes."""
+
+    rows: Sequence[dict[str, Any]]
+    samples: float
+    exact: bool
+    files: int
+    bytes: int
+
+    def describe(self) -> str:
+        """One sentence about the input."""
+        bad = sum(1 for row in self.rows if row.get("failure"))
+        formats = Counter(str(row["format"]) for row in self.rows if not row.get("failure"))
+        kinds = ", ".join(f"{name} {count}" for name, count in formats.most_common())
+        count = f"{self.samples:,.0f} samples" if self.exact else f"about {self.samples:,.0f} samples"
+        unread = f", {bad} of them unreadable" if bad else ""
+        seen = "" if self.exact else f"; estimated from {len(self.rows)} of them"
+        where = f"{self.files} file{'s' if self.files != 1 else ''} ({size_text(self.bytes)})"
+        return f"{count}{unread} in {where}; {kinds}{seen}"
+
+
+def size_text(count: float) -> str:
+    """Bytes as people say them."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
+def sample_input(job: JobSpec) -> InputSample:
+    """Read the whole of a small input, or the first records of some files of a large one. Raises StoreError."""
+    listing = list_input(job.input.paths, "parquet" if job.input.format == "parquet" else "")
+    size = sum(info.size for info in listing.files)
+    if size <= EXACT_BYTES or job.input.limit is not None:
+        rows = list(prepare_rows(job, listing.files))
+        heirs = sum(len(row["heirs"]) for row in rows)
+        return InputSample(rows, len(rows) + heirs, True, len(listing.files), size)
+    step = max(1, len(listing.files) // SAMPLED_FILES)
+    some = listing.files[::step][:SAMPLED_FILES]
+    rows = []
+    per_byte: list[float] = []
+    for info in some:
+        found, read = _first_records(job, info)
+        rows += found
+        if read:
+            per_byte.append(len(found) / read * (COMPRESSION if info.uri.endswith((".gz", ".zst")) else 1.0))
+    rate = sum(per_byte) / len(per_byte) if per_byte else 0.0
+    return InputSample(rows, rate * size, False, len(listing.files), size)
+
+
+def _first_records(job: JobSpec, info: FileInfo) -> tuple[list[dict[str, Any]], int]:
+    """Rows of a file's first records, and the size of those records in bytes as JSON text."""
+    small = job.model_copy(update={"input": job.input.model_copy(update={"limit": RECORDS_A_FILE})})
+    rows = list(islice(prepare_rows(small, [replace(info)]), RECORDS_A_FILE * 50))
+    records = {row["row"]: len(row["conversation"].encode()) + len(row["metadata"].encode()) for row in rows}
+    return rows, sum(records.values())

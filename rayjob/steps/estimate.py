@@ -1,0 +1,148 @@
+"""What a plan will ask, measured by rendering its prompts for a real sample of the input. Calls no model that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rayjob.labels.tokens import count_tokens
+from rayjob.llm.prices import prices_of
+from rayjob.plan.resolve import Resolved
+from rayjob.spec.label import ArbitrateStep, LabelStep, MajorityOf, MapStep
+from rayjob.spec.model import Step
+from rayjob.spec.models import ModelSpec
+from rayjob.steps.label import Asking, Label
+from rayjob.steps.row import start_row
+
+Row = dict[str, Any]
+
+#: Assumed where only a run can tell; `rayjob plan` says so beside the numbers.
+ARBITRATED_SHARE = 0.10
+UNMAPPED_SHARE = 0.05
+TOKENS_A_DIMENSION = 19
+TOKENS_A_MAPPING = (600, 30)
+LATENCY_S = 4.0
+#: Providers that cache prompts do so from about this many shared tokens on.
+CACHED_FROM_TOKENS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class StepEstimate:
+    """One LLM step over the whole input: prompt tokens split into what every row shares and what varies."""
+
+    step: str
+    model: str
+    calls: float
+    fixed_tokens: int
+    varying_tokens: int
+    completion_tokens: int
+    assumed: str = ""
+
+    @property
+    def prompt_tokens(self) -> float:
+        """Of all calls."""
+        return self.calls * (self.fixed_tokens + self.varying_tokens)
+
+    @property
+    def answer_tokens(self) -> float:
+        """Of all calls."""
+        return self.calls * self.completion_tokens
+
+    def cost_usd(self, spec: ModelSpec, cached: bool) -> float:
+        """Dollars; `cached`: the shared prefix at the provider's price for cached tokens, after the first call."""
+        prices = prices_of(spec)
+        hits = self.fixed_tokens if cached and self.fixed_tokens >= CACHED_FROM_TOKENS else 0
+        per_call = prices.cost(self.fixed_tokens + self.varying_tokens, hits, self.completion_tokens)
+        return self.calls * per_call
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTime:
+    """How long one model's calls take by each of its limits, seconds; the longest counts."""
+
+    model: str
+    calls: float
+    by_rpm: float | None
+    by_tpm: float | None
+    by_concurrency: float
+
+    @property
+    def seconds(self) -> float:
+        """The estimate."""
+        return max(self.by_rpm or 0.0, self.by_tpm or 0.0, self.by_concurrency)
+
+
+def estimate_steps(resolved: Resolved, names: Sequence[str], rows: Sequence[Row], total: float) -> list[StepEstimate]:
+    """An estimate for each LLM step in `names`; `rows`: a sample of prepared rows, `total`: how many in all."""
+    good = [row for row in rows if not row.get("failure")]
+    share = len(good) / len(rows) if rows else 0.0
+    by_name = {step.name: step for step in resolved.job.steps}
+    labels = {
+        step.name: Label(step.name, step.settings, resolved.taxonomy, resolved.templates[step.name])
+        for step in resolved.job.steps_of("label")
+        if isinstance(step.settings, LabelStep)
+    }
+    found: list[StepEstimate] = []
+    for name in names:
+        found.extend(_estimate(by_name[name], resolved, labels, good, total * share))
+    return found
+
+
+def _estimate(
+    step: Step, resolved: Resolved, labels: dict[str, Label], rows: Sequence[Row], total: float
+) -> Iterable[StepEstimate]:
+    settings = step.settings
+    if isinstance(settings, LabelStep):
+        fixed, varying = measure(labels[step.name], rows)
+        answer = TOKENS_A_DIMENSION * len(settings.dimensions) + 6
+        yield StepEstimate(step.name, settings.model, total * settings.samples, fixed, varying, answer)
+    elif isinstance(settings, ArbitrateStep):
+        again = settings.accept.majority_of - 1 if isinstance(settings.accept, MajorityOf) else 1
+        for label in labels.values():
+            fixed, varying = measure(label, rows)
+            answer = TOKENS_A_DIMENSION + 6
+            assumed = f"{ARBITRATED_SHARE:.0%} of rows assumed"
+            model = settings.model or label.spec.model
+            calls = total * ARBITRATED_SHARE * again
+            yield StepEstimate(f"{step.name} ({label.name})", model, calls, fixed, varying, answer, assumed)
+    elif isinstance(settings, MapStep):
+        prompt, answer = TOKENS_A_MAPPING
+        assumed = f"{UNMAPPED_SHARE:.0%} of rows assumed"
+        yield StepEstimate(step.name, settings.unmapped_with, total * UNMAPPED_SHARE, 0, prompt, answer, assumed)
+
+
+def measure(label: Label, rows: Sequence[Row]) -> tuple[int, int]:
+    """Tokens that every prompt of a step begins with, and the mean of what varies."""
+    prefix = sum(count_tokens(message.content) for message in label.prompt.prefix)
+    varying = 0
+    for row in rows:
+        state = start_row(row)
+        state["labels"] = {name: _typical(dimension.select) for name, dimension in label.taxonomy.dimensions.items()}
+        asking = Asking(label.name, label.spec.model, label.dims)
+        varying += sum(count_tokens(message["content"]) for message in label.question(state, asking).messages) - prefix
+    return prefix, round(varying / len(rows)) if rows else 0
+
+
+def _typical(select: str) -> str | list[str]:
+    return "intermediate" if select == "single" else ["python"]
+
+
+def estimate_times(resolved: Resolved, steps: Sequence[StepEstimate], latency_s: float = LATENCY_S) -> list[ModelTime]:
+    """For each model, what its rpm, tpm and concurrency make of its calls."""
+    times: list[ModelTime] = []
+    for name in dict.fromkeys(step.model for step in steps):
+        limits = resolved.job.models[name].limits
+        mine = [step for step in steps if step.model == name]
+        calls = sum(step.calls for step in mine)
+        tokens = sum(step.prompt_tokens + step.answer_tokens for step in mine)
+        times.append(
+            ModelTime(
+                name,
+                calls,
+                60 * calls / limits.rpm if limits.rpm else None,
+                60 * tokens / limits.tpm if limits.tpm else None,
+                calls * latency_s / limits.concurrency,
+            )
+        )
+    return times
