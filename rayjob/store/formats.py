@@ -24,6 +24,8 @@ __all__ = ["Record", "read_records"]
 
 #: One request to S3 each.
 BUFFER_BYTES = 4 << 20
+#: Unpacked at a time: so much is lost at most before the place where a packed file is damaged.
+PIECE_BYTES = 64 << 10
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 #: How Arrow's codecs say that the bytes are not theirs, or end early.
 CODEC_ERRORS = ("zlib", "ZSTD", "Truncated compressed stream", "compressed")
@@ -43,21 +45,39 @@ def read_records(uri: str, limit: int | None = None) -> Iterator[Record]:
 def _read_json(uri: str, kind: str, codec: str) -> Iterator[Record]:
     last = Record(-1 if kind == "json" else 0)
     with open_input(uri) as file:
-        stream = _buffered(file, codec)
+        unpacked = _Unpacked(file, codec) if codec else None
+        stream = cast(Stream, io.BufferedReader(unpacked or file, BUFFER_BYTES))
         try:
             lines = kind == "jsonl" and not is_document(stream)
             for record in read_lines(stream) if lines else read_document(stream):
                 last = record
                 yield record
         except OSError as error:
-            message = str(error)
-            if not codec or not any(hint in message for hint in CODEC_ERRORS):
-                raise translate(error, uri) from error
-            yield Record(
-                last.row + 1, error=f"damaged {codec} file, the rest of it is left out: {message[:200]}", line=last.line
-            )
+            raise translate(error, uri) from error
+    if unpacked and unpacked.damage:
+        why = f"damaged {codec} file, the rest of it is left out: {unpacked.damage}"
+        yield Record(last.row + 1, error=why, line=last.line)
 
 
-def _buffered(file: pa.NativeFile, codec: str) -> Stream:
-    raw = pa.CompressedInputStream(file, CODECS[codec]) if codec else file
-    return cast(Stream, io.BufferedReader(raw, BUFFER_BYTES))
+class _Unpacked(io.RawIOBase):
+    """What a packed file holds, up to where it is damaged: there it ends, and `damage` says why."""
+
+    def __init__(self, file: pa.NativeFile, codec: str) -> None:
+        self.stream = pa.CompressedInputStream(file, CODECS[codec])
+        self.damage = ""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self.damage:
+            return 0
+        try:
+            data = self.stream.read(min(len(buffer), PIECE_BYTES))
+        except OSError as error:
+            if not any(hint in str(error) for hint in CODEC_ERRORS):
+                raise
+            self.damage = str(error)[:200]
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
