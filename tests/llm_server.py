@@ -1,11 +1,11 @@
-"""A scripted OpenAI-compatible provider over real HTTP, for tests and benchmarks. Answers what it is told, counts everything.
+"""A scripted OpenAI-compatible provider over real HTTP, for tests and benchmarks. It counts everything.
 
     with serve(Script(answer=lambda body: '{"intent": "build"}')) as server:
         server.url      # http://127.0.0.1:PORT/v1
-        server.seen     # outcomes, peak in flight, bodies
+        server.outcomes, server.peak, server.bodies
 
-As a process of its own (`python -m tests.llm_server --latency 1 --sigma 0.4 --rpm 6000`) it prints its URL and then, when
-it is asked for GET /stats, what it counted.
+As a process of its own (`python -m tests.llm_server --latency 1 --sigma 0.4 --rpm 6000`) it prints its URL and then,
+when it is asked for GET /stats, what it counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Body = dict[str, Any]
 
 @dataclass
 class Fault:
-    """A way not to answer: an HTTP status with a body and headers, or `drop`, `hang`, `malformed`, `truncated`, `filtered`."""
+    """A way not to answer: an HTTP error, or `drop`, `hang`, `malformed`, `truncated`, `filtered`."""
 
     kind: str = "status"
     status: int = 500
@@ -47,7 +47,8 @@ def status(code: int, message: str = "injected", **headers: str) -> Fault:
 class Script:
     """What the server does. `faults` are used up first, one a request; then each share of `storm` may strike.
 
-    `capacity`: answers that it works on at a time without slowing down; more in flight make all of them slower (a vLLM).
+    `capacity`: answers that it works on at a time without slowing down; more in flight make all of them slower (a
+    vLLM).
     """
 
     answer: Callable[[Body], str] = lambda body: '{"ok": true}'
@@ -98,7 +99,9 @@ class Provider:
         outcome = "cancelled"
         try:
             fault = self._fault()
-            outcome = fault.kind if fault is not None and fault.kind != "status" else str(fault.status if fault else "ok")
+            outcome = (
+                fault.kind if fault is not None and fault.kind != "status" else str(fault.status if fault else "ok")
+            )
             return await self._respond(request, body, fault)
         finally:
             self.outcomes[outcome] += 1
@@ -183,7 +186,14 @@ class Provider:
         if body.get("logprobs"):
             choice["logprobs"] = {"content": [{"token": text[:1], "logprob": -0.1, "top_logprobs": []}]}
         return orjson.dumps(
-            {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice], "usage": usage}
+            {
+                "id": "x",
+                "object": "chat.completion",
+                "created": 0,
+                "model": body["model"],
+                "choices": [choice],
+                "usage": usage,
+            }
         )
 
 

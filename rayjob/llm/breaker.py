@@ -22,22 +22,26 @@ class Breaker:
         self._open_until: float | None = None
         self._probe_at: float | None = None
         self._broken_since: float | None = None
+        self._last_good_start = float("-inf")
 
     @property
     def is_open(self) -> bool:
         """Whether calls are held back (probes aside)."""
         return self._open_until is not None
 
-    def succeed(self) -> None:
-        """An answer came: whatever the history, the provider works."""
+    def succeed(self, began: float) -> None:
+        """An answer came to a call that began then (a refusal is an answer too): the provider works."""
+        self._last_good_start = max(self._last_good_start, began)
         self._recent.append(True)
         if self.is_open:
             self._recent.clear()
         self._open_until = self._probe_at = self._broken_since = None
         self._rest_s = FIRST_REST_S
 
-    def fail(self, now: float) -> None:
-        """A call met a broken provider."""
+    def fail(self, began: float, now: float) -> None:
+        """A call met a broken provider. It says nothing where a later call was answered: a few always hang."""
+        if began < self._last_good_start:
+            return
         self._recent.append(False)
         self._broken_since = now if self._broken_since is None else self._broken_since
         if self.is_open:

@@ -45,7 +45,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         "filtered": Reaction(2, Signal.OK, fallback=True),  # once more with Question.plain, where there is one
         "context": Reaction(2, Signal.OK, fallback=True),  # once more with Question.shorter, where there is one
         "bad_request": Reaction(1, Signal.OK, fallback=True),
-        "auth": Reaction(6, Signal.DENIED, backoff_s=0.5, transient=True),  # five in a row stop the run before
+        "auth": Reaction(12, Signal.DENIED, backoff_s=0.5, transient=True),  # five in a row stop the run before
         "budget": Reaction(1, Signal.OK),
         "internal": Reaction(1, Signal.OK),
     }

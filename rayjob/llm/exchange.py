@@ -23,7 +23,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a client did since its last report and what it wants. Estimates are means over one call.
+    """What a client did since its last report (`started`, `outcomes`) and what it wants. Estimates are means a call.
 
     `stock`: permits granted and not used yet. `want`: further permits. `spent_usd`: the client's total, not a
     difference.
@@ -32,6 +32,7 @@ class Report:
     client: str
     key: str
     run: str = ""
+    started: int = 0
     in_flight: int = 0
     waiting: int = 0
     stock: int = 0

@@ -194,9 +194,19 @@ class Gate:
     async def _talk(self, key: str, lane: _Lane) -> bool:
         outcomes, lane.outcomes = lane.outcomes, []
         report = Report(
-            self._client, key, self._run, lane.in_flight, lane.waiting, lane.stock, lane.want(),
-            lane.est_tokens, lane.est_usd, lane.spent_usd, tuple(outcomes),
-        )  # fmt: skip
+            client=self._client,
+            key=key,
+            run=self._run,
+            started=lane.started,
+            in_flight=lane.in_flight,
+            waiting=lane.waiting,
+            stock=lane.stock,
+            want=lane.want(),
+            est_tokens=lane.est_tokens,
+            est_usd=lane.est_usd,
+            spent_usd=lane.spent_usd,
+            outcomes=tuple(outcomes),
+        )
         lane.started = 0
         try:
             grant = await self._exchange(report)

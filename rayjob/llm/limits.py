@@ -82,6 +82,7 @@ class Lane:
             del self.clients[name]
         before = self.clients.get(report.client)
         self.clients[report.client] = _Client(report, before.slots if before else 0, now)
+        self.pace.start(report.started, now)
         for outcome in report.outcomes:
             self._absorb(outcome, now)
         in_flight = self.in_flight()
@@ -97,13 +98,12 @@ class Lane:
     def share_slots(self, name: str, now: float) -> int:
         """This client's part of the concurrency: max-min fair by demand, and never what another still holds."""
         cap = self.pace.concurrency(now)
-        demand = {n: c.report.in_flight + c.report.waiting + 1 for n, c in self.clients.items()}
-        fair = _fill(cap, demand, turn=int(now))[name]
+        demand = {n: c.report.in_flight + c.report.waiting for n, c in self.clients.items()}
         held = sum(client.held for n, client in self.clients.items() if n != name)
-        client = self.clients[name]
-        wants = client.report.in_flight + client.report.waiting > 0  # an idle client keeps nothing from the others
-        client.slots = max(0, min(fair, cap - held)) if wants else 0
-        return client.slots
+        # An idle client keeps nothing from the others.
+        fair = _fill(cap, {n: d for n, d in demand.items() if d}, turn=int(now))[name] if demand[name] else 0
+        self.clients[name].slots = max(0, min(fair, cap - held))
+        return self.clients[name].slots
 
     def permit(self, report: Report, now: float) -> tuple[int, float, bool]:
         """(starts, wait_s, hold) as far as breaker, pause and rates go."""
@@ -125,7 +125,7 @@ class Lane:
 
     def take(self, report: Report, calls: int) -> None:
         """Books permits that were given, against the rates and (as the client's stock) the budget."""
-        self.clients[report.client].report = replace(report, stock=report.stock + calls, outcomes=())
+        self.clients[report.client].report = replace(report, stock=report.stock + calls, outcomes=(), started=0)
         for bucket, each in ((self.requests, 1.0), (self.tokens, report.est_tokens), (self.learned, 1.0)):
             if bucket is not None:
                 bucket.take(calls * each)
@@ -136,13 +136,15 @@ class Lane:
         self._denied = self._denied + 1 if outcome.signal == Signal.DENIED else 0
         if self._denied >= DENIALS_TO_STOP:
             self.stop = (outcome.kind, f"{DENIALS_TO_STOP} calls in a row were denied: {outcome.message}")
+        began = now - outcome.latency_s
         if outcome.signal == Signal.OK:
             self.pace.accept(outcome.latency_s, now)
-            self.breaker.succeed()
+            self.breaker.succeed(began)
         elif outcome.signal == Signal.REFUSED:
             self.pace.refuse(outcome.retry_after_s, self.in_flight(), now)
+            self.breaker.succeed(began)
         elif outcome.signal == Signal.FAILED:
-            self.breaker.fail(now)
+            self.breaker.fail(began, now)
             if outcome.kind == "timeout":
                 self.pace.time_out(self.in_flight(), now)
 

@@ -15,6 +15,8 @@ LEAST_SAMPLES = 60
 LEAST_EPOCH_S = 2.0
 #: The first answers after a change are the fast ones; only after this many medians do answers show the true spread.
 SETTLE_MEDIANS = 3.0
+#: Calls sent in the first moments, before the ramp is over, are the first measure of what is normal.
+FIRST_S, FIRST_LEAST = 0.5, 20
 TOLERANCE = 2.0
 CUT = 0.75
 FOLLOWED = 0.9
@@ -23,7 +25,10 @@ FOLLOWED = 0.9
 class Slowness:
     """Judges epochs of latencies. One instance a provider key and model."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._first_started = 0
+        self._first: list[float] = []
         self.normal_s: float | None = None
         self.median_s: float | None = None
         self._latencies: list[float] = []
@@ -31,8 +36,17 @@ class Slowness:
         self._settling = True
         self._before_cut: float | None = None
 
+    def start(self, calls: int, now: float) -> None:
+        """So many calls were sent. The first, sent while few are in flight, show what is normal."""
+        if now - self._began <= FIRST_S:
+            self._first_started += calls
+
     def add(self, latency_s: float, now: float) -> None:
         """Notes an answered call."""
+        if self.normal_s is None and now - latency_s - self._began <= FIRST_S:
+            self._first.append(latency_s)
+            if len(self._first) >= max(FIRST_LEAST, 0.9 * self._first_started):
+                self.normal_s = median(self._first)
         if self._epoch_began is None:
             self._epoch_began = now - latency_s
         self._latencies.append(latency_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
@@ -15,6 +16,7 @@ from rayjob.llm.transport import Answer, Call
 from rayjob.spec.models import ModelSpec
 
 _DEFAULT_POOL = 500
+_NO_CONNECTION = re.compile(r"connection error|cannot connect|server disconnected|connection reset", re.IGNORECASE)
 
 
 @cache
@@ -120,6 +122,10 @@ def translate(error: Exception, secrets: Sequence[str] = ()) -> ProviderError:
         if isinstance(error, cls):
             return ProviderError(kind, message)
     status = getattr(error, "status_code", None)
+    if status == 500 and _NO_CONNECTION.search(
+        text
+    ):  # its OpenAI path reports a dropped connection as the server's error
+        return ProviderError("connection", message)
     if not isinstance(status, int):
         return ProviderError("internal", message)
     headers = getattr(error, "litellm_response_headers", None) or getattr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -21,6 +22,10 @@ PRICE = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0, "cached_input_us
 def transport(request: pytest.FixtureRequest) -> str:
     """Both carriers must behave the same."""
     return str(request.param)
+
+
+async def brief(seconds: float) -> None:
+    await asyncio.sleep(0.05)
 
 
 def failure(outcome: object) -> CallFailedError:
@@ -166,7 +171,7 @@ def test_truncated_is_asked_again_with_more_room() -> None:
 def test_five_denials_in_a_row_stop_the_run() -> None:
     message = f"Incorrect API key provided: {KEY}"
     with serve(Script(faults=[status(401, message)] * 50)) as provider:
-        outcomes, _ = ask_all({"worker": spec(provider)}, *(question(str(i)) for i in range(4)))
+        outcomes, _ = ask_all({"worker": spec(provider)}, *(question(str(i)) for i in range(4)), sleep=brief)
     assert all(isinstance(outcome, RunStoppedError) and outcome.kind == "auth" for outcome in outcomes)
     assert KEY not in str(outcomes[0])
     assert provider.outcomes.total() <= 5 + 4
@@ -174,7 +179,7 @@ def test_five_denials_in_a_row_stop_the_run() -> None:
 
 def test_billing_is_no_overload() -> None:
     with serve(Script(faults=[status(429, "You exceeded your current quota: insufficient_quota")] * 50)) as provider:
-        outcomes, _ = ask_all({"worker": spec(provider)}, question())
+        outcomes, _ = ask_all({"worker": spec(provider)}, question(), sleep=brief)
     assert isinstance(outcomes[0], RunStoppedError)
 
 
@@ -197,7 +202,7 @@ def test_budget_is_not_overshot_and_stops() -> None:
     assert stopped
     assert stopped[0].kind == "budget"
     assert 0.017 <= spent <= 0.02 + 8 * 0.001
-    assert len(outcomes) - len(stopped) == provider.outcomes["200"] + provider.outcomes["ok"]
+    assert len(outcomes) - len(stopped) == provider.outcomes["ok"]
 
 
 def test_budget_goes_on_with_a_cheaper_model() -> None:
@@ -207,10 +212,8 @@ def test_budget_goes_on_with_a_cheaper_model() -> None:
             "cheap": spec(provider, model="openai/cheap", limits={"concurrency": 2}),
         }
         budget = BudgetSpec.model_validate({"usd": 0.02, "then": [{"use": "cheap"}, "stop"]})
-        outcomes = []
-        for _ in range(1):
-            outcomes, client = ask_all(models, *(question("x" * 4000 + str(i)) for i in range(17)), budget=budget)
-            assert client.gate.budget_state.use == "cheap"
+        outcomes, client = ask_all(models, *(question("x" * 4000 + str(i)) for i in range(17)), budget=budget)
+    assert client.gate.budget_state.use == "cheap"
     assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
 
 
