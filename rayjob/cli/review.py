@@ -131,11 +131,12 @@ def _pools(side: Labelled, folder: str, names: Sequence[str]) -> tuple[dict[str,
 
 def load_taxonomy(folder: str) -> Taxonomy:
     """The taxonomy in a folder. Raises LabelledError with its problems."""
+    if not files.is_folder(folder):
+        raise LabelledError(f"{folder}: no such folder; accepted: a taxonomy's folder")
     paths = [path for path in files.list_folder(folder) if is_dimension_file(PurePosixPath(path).name)]
     taxonomy, problems = parse_taxonomy({path: files.read_text(path) for path in paths})
-    if problems or not taxonomy.dimensions:
-        nothing = f"{folder}: no dimensions here; accepted: a taxonomy's folder"
-        raise LabelledError("\n".join(map(str, problems)) or nothing)
+    if problems:
+        raise LabelledError("\n".join(map(str, problems)))
     return taxonomy
 
 
@@ -226,6 +227,9 @@ def conflicts_table(answers: Sequence[Answered]) -> Table:
 
 def kept_table(kept: Sequence[Kept]) -> Table:
     """What was typed and is no answer."""
-    rows = [(f"{one.file}:{one.row}", one.column, shorten(one.text, 60), one.why) for one in kept[:_SHOWN]]
+    rows = [
+        (f"{PurePosixPath(one.file).name}:{one.row}", one.column, shorten(one.text, 60), one.why)
+        for one in kept[:_SHOWN]
+    ]
     note = f"{len(kept)} in all; all of them in answers.kept.jsonl." if kept else ""
     return Table("Kept aside", ("where", "column", "text", "why"), tuple(rows), note)

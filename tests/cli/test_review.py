@@ -1,0 +1,91 @@
+"""`rayjob review` as commands: out, filled in, back, status."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from rayjob.cli.review import app
+from tests.reports.labelled_sides import record, side
+
+
+@pytest.fixture
+def runs(tmp_path):
+    turns = [{"from": "human", "value": "=why?"}, {"from": "gpt", "value": "because"}]
+    a = [record(i, intent="learn" if i < 5 else "build", conversations=turns) for i in range(30)]
+    b = [record(i, intent="build", conversations=turns) for i in range(30)]
+    return [side(tmp_path, "a", a).path, side(tmp_path, "b", b).path]
+
+
+def run(*args: str):
+    return CliRunner().invoke(app, list(args))
+
+
+def fill_in(path, **answers: str) -> None:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([row | answers for row in rows])
+
+
+def test_a_review_goes_out_and_comes_back(runs, tmp_path):
+    out = str(tmp_path / "review")
+    command = [
+        *runs,
+        "-o",
+        out,
+        "--rows",
+        "10",
+        "--strategy",
+        "most_disagreement",
+        "--reviewer",
+        "ann",
+        "--reviewer",
+        "bob",
+    ]
+    result = run("export", *command, "--overlap", "0.5", "--blind")
+    assert result.exit_code == 0, result.output
+    review = json.loads((tmp_path / "review" / "review.json").read_text())
+    assert {row["id"] for row in review["rows"] if row["stratum"] == "targeted"} == {f"r{i:03}" for i in range(5)}
+    ann, bob = (tmp_path / "review" / f"sheet-{who}.csv" for who in ("ann", "bob"))
+    assert "proposed" not in ann.read_text()
+    assert "user: =why?" in ann.read_text()
+    fill_in(ann, intent="learn", concept="(none)")
+    fill_in(bob, intent="build", concept="zzz")
+    result = run("import", out, str(ann), str(bob))
+    assert result.exit_code == 0, result.output
+    assert "not in the pool: 'zzz'" in result.output
+    status = run("status", out).output
+    assert "Conflicts between reviewers" in status
+
+
+@pytest.mark.parametrize("form", ["xlsx", "label-studio"])
+def test_other_forms_are_written(runs, tmp_path, form):
+    out = tmp_path / "review"
+    assert run("export", runs[0], "-o", str(out), "--rows", "3", "--as", form).exit_code == 0
+    assert (out / ("sheet.xlsx" if form == "xlsx" else "sheet.tasks.json")).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--as", "pdf"], "accepted: csv, xlsx, label-studio"),
+        (["--strategy", "most_disagreement"], "needs two runs"),
+        (["--strategy", "per_stratum", "--by", "mood"], "no dimension (have: intent"),
+        (["--dimensions", "intent,mood"], "no 'mood'"),
+        (["--taxonomy", "nowhere"], "no such folder"),
+    ],
+)
+def test_what_cannot_be_exported_says_why(runs, tmp_path, arguments, message):
+    result = run("export", runs[0], "-o", str(tmp_path / "r"), *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_a_folder_without_a_review_is_refused(tmp_path):
+    assert run("status", str(tmp_path)).exit_code == 2
