@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from rayjob.review import csv_sheet, label_studio, xlsx_sheet
 from rayjob.review.reading import Answered, Kept
-from rayjob.review.sheet import COMMENT, ID, KEY, REVIEWER, TEXT, Review, digest_cell, sheet_columns, sheet_rows
+from rayjob.review.sheet import COMMENT, ID, KEY, OTHER, REVIEWER, TEXT, Review, digest_cell, sheet_columns, sheet_rows
 from rayjob.review.table import RawRow, SheetError
 from rayjob.store import files
 
 Form = Literal["csv", "xlsx", "label-studio"]
 FORMS: tuple[Form, ...] = ("csv", "xlsx", "label-studio")
 ANSWERS, KEPT, REVIEW = "answers.jsonl", "answers.kept.jsonl", "review.json"
-_RESERVED = (KEY, ID, TEXT, COMMENT, REVIEWER, label_studio.OTHER)
+_RESERVED = (KEY, ID, TEXT, COMMENT, REVIEWER, OTHER)
 
 
 def write_review(folder: str, review: Review, texts: Mapping[str, str], form: Form) -> list[str]:

@@ -8,11 +8,9 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rayjob.review.pools import NONE
-from rayjob.review.sheet import COMMENT, ID, KEY, PROPOSED, REVIEWER, TEXT, Review, ReviewRow
+from rayjob.review.sheet import COMMENT, ID, KEY, OTHER, PROPOSED, REVIEWER, SKIPPED, TEXT, Review, ReviewRow
 from rayjob.review.table import RawRow, SheetError
 
-#: Where a reviewer types a tag that the pool lacks; it comes back beside the answers, never as one.
-OTHER = "other tags"
 _OTHER_FIELD = "other_tags"
 
 
@@ -81,7 +79,7 @@ def _read_task(file: str, number: int, task: dict[str, Any]) -> Iterator[RawRow]
         if annotation.get("was_cancelled"):
             # A skipped task can hold half an answer: kept to be read, not counted.
             cells = {name: cells[name] for name in (KEY, REVIEWER) if name in cells} | {
-                f"skipped: {name}": value for name, value in cells.items() if name not in (KEY, REVIEWER)
+                f"{SKIPPED}{name}": value for name, value in cells.items() if name not in (KEY, REVIEWER)
             }
         yield RawRow(file, number, {name: value for name, value in cells.items() if value.strip()})
 

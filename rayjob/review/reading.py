@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rayjob.review.cells import normal_text, restore
 from rayjob.review.pools import read_cell
-from rayjob.review.sheet import COMMENT, ID, KEY, REVIEWER, Review, ReviewRow, digest_cell
+from rayjob.review.sheet import COMMENT, ID, KEY, OTHER, REVIEWER, SKIPPED, Review, ReviewRow, digest_cell
 from rayjob.review.table import RawRow
 
 
@@ -107,9 +107,16 @@ class _Reader:
                 elif read.why:
                     self.keep(raw, (row.key, who), column, read.why)
             elif column not in (KEY, REVIEWER, COMMENT) and _is_edit(row, column, cell):
-                why = "the shown text was edited" if column in _shown(row) else "not an answer column"
-                self.keep(raw, (row.key, who), column, why)
+                self.keep(raw, (row.key, who), column, _why_aside(row, column))
         return answers
+
+
+def _why_aside(row: ReviewRow, column: str) -> str:
+    if column == OTHER:
+        return "a tag that the pool lacks"
+    if column.startswith(SKIPPED):
+        return "the task was skipped"
+    return "the shown text was edited" if column in _shown(row) else "not an answer column"
 
 
 def _shown(row: ReviewRow) -> dict[str, str]:

@@ -14,6 +14,9 @@ from rayjob.spec.base import SpecModel
 
 PROPOSED = "proposed: "
 KEY, ID, TEXT, COMMENT, REVIEWER = "key", "id", "text", "comment", "reviewer"
+#: Where a reviewer types a tag that the pool lacks, and what stands before the columns of a task that was skipped:
+#: both come back beside the answers, never as one.
+OTHER, SKIPPED = "other tags", "skipped: "
 
 
 class ReviewRow(SpecModel):
