@@ -50,6 +50,12 @@ def dice(left: frozenset[str], right: frozenset[str]) -> float:
     return 2 * len(left & right) / (len(left) + len(right)) if left and right else 0.0
 
 
+def spell_likeness(left: str, right: str) -> float:
+    """How alike two tags are spelt, from 0 to 1: the better of Dice's coefficient over letter pairs and over words."""
+    one, other = squash(left)[:80], squash(right)[:80]
+    return max(dice(_pairs(one), _pairs(other)), dice(_words(one), _words(other)))
+
+
 def _spellings(tag: Tag) -> list[tuple[frozenset[str], frozenset[str]]]:
     keys = dict.fromkeys(squash(spelling) for spelling in (tag.id, tag.name, *tag.aliases))
     return [(_pairs(key), _words(key)) for key in keys]
