@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rayjob.cli.run import SET
+from rayjob.cli.run import SET, SPEC
 from rayjob.cli.specs import Opened, open_spec
 from rayjob.plan.show import show_mermaid, show_tree
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    spec: str = typer.Argument(..., help="The spec: a YAML file, local or s3://."),
+    spec: str = SPEC,
     overrides: list[str] = SET,
     mermaid: bool = typer.Option(False, "--mermaid", help="Print the graph as a Mermaid flowchart and nothing else."),
     graph_only: bool = typer.Option(False, "--graph", help="Print the graph and nothing else; the input is not read."),

@@ -15,6 +15,7 @@ from rayjob.cli.specs import Opened, open_spec
 if TYPE_CHECKING:
     from rayjob.engine.run import Run, RunOutcome
 
+SPEC = typer.Argument(..., metavar="SPEC", help="The spec: a YAML file, local or s3://.")
 SET = typer.Option(None, "--set", metavar="A.B=YAML", help="Override a value of the spec; repeatable.")
 
 
@@ -23,7 +24,7 @@ class UserError(Exception):
 
 
 def run(
-    spec: str = typer.Argument(..., help="The spec: a YAML file, local or s3://."),
+    spec: str = SPEC,
     overrides: list[str] = SET,
     output: str = typer.Option("", "--output", help="Write here instead of the spec's output."),
     limit: int = typer.Option(0, "--limit", min=0, help="Read only the first N records."),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from rayjob.cli.run import SET
+from rayjob.cli.run import SET, SPEC
 from rayjob.cli.specs import open_spec
 
 
-def validate(
-    spec: str = typer.Argument(..., help="The spec: a YAML file, local or s3://."), overrides: list[str] = SET
-) -> None:
+def validate(spec: str = SPEC, overrides: list[str] = SET) -> None:
     """Check SPEC and everything it names; exit 2 with every problem, or say that it is fine."""
     opened = open_spec(spec, overrides or [])
     job = opened.resolved.job
