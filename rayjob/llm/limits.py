@@ -75,6 +75,13 @@ class Lane:
         self._denied = 0
         self._rate_bound_at = float("-inf")
 
+    def forgive(self, limits: LimitsSpec) -> None:
+        """Another run begins here: `limits` are the concurrency and patience from now on, old stops are forgotten."""
+        self.limits, self.stop, self._denied = limits, None, 0
+        self.pace.flight.most = limits.concurrency
+        self.pace.flight.value = min(self.pace.flight.value, limits.concurrency)
+        self.breaker = Breaker(limits.give_up_s)
+
     def hear(self, report: Report, now: float) -> None:
         """Takes in a client's report."""
         gone = [name for name, client in self.clients.items() if now - client.seen_at > CLIENT_TTL_S]
@@ -183,11 +190,17 @@ class Governor:
         self._budgets = {run: Budget(spec) for run, spec in (budgets or {}).items()}
 
     def join(self, limits: Mapping[str, LimitsSpec], run: str = "", budget: BudgetSpec | None = None) -> None:
-        """A further run shares this governor: its limits count where they are stricter; its budget is its own."""
+        """A run begins or goes on: its limits count where they are stricter, its budget is its own and starts anew.
+
+        What had stopped a run before (a key that was denied, a provider that was down) is tried again.
+        """
         for key, spec in limits.items():
             self._limits[key] = stricter(self._limits[key], spec) if key in self._limits else spec
+            if key in self._lanes:
+                self._lanes[key].forgive(self._limits[key])
+        self._budgets.pop(run, None)
         if budget is not None:
-            self._budgets.setdefault(run, Budget(budget))
+            self._budgets[run] = Budget(budget)
 
     def exchange(self, report: Report, now: float) -> Grant:
         """Takes a client's report and says what it may do next."""

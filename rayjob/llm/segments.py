@@ -2,7 +2,7 @@
 
     header  magic 4s, count u32, crc32 of the index u32, zero u32
     index   count x (first 8 bytes of the key as u64, offset into the data u32, length u32), sorted
-    data    records in order of arrival: key 16s, crc32 of the payload u32, payload (zlib of a record's JSON)
+    data    records in order of arrival: key 16s, crc32 of key and payload u32, payload (zlib of a record's JSON)
 
 The index comes first, so that one short read loads a small segment whole. Data stays in order of arrival, because rows
 that were asked together are looked up together. A segment that is cut off or damaged reads as what is sound in it.
@@ -38,7 +38,7 @@ def hi_of(key: bytes) -> int:
 def encode_record(key: bytes, record: bytes) -> bytes:
     """A record as it stands in the data."""
     payload = zlib.compress(record, 1)
-    return RECORD_HEAD.pack(key, zlib.crc32(payload)) + payload
+    return RECORD_HEAD.pack(key, zlib.crc32(payload, zlib.crc32(key))) + payload
 
 
 def decode_record(blob: bytes) -> tuple[bytes, bytes]:
@@ -47,7 +47,7 @@ def decode_record(blob: bytes) -> tuple[bytes, bytes]:
         raise DamagedError("a record is cut off")
     key, crc = RECORD_HEAD.unpack_from(blob)
     payload = blob[RECORD_HEAD.size :]
-    if zlib.crc32(payload) != crc:
+    if zlib.crc32(payload, zlib.crc32(key)) != crc:
         raise DamagedError("a record does not match its checksum")
     return key, zlib.decompress(payload)
 
