@@ -47,5 +47,7 @@ def _mark(token: str) -> str:
         return "\n"
     if not token[0].isalpha():
         return token
-    plain = token.lower().replace("'", "")
-    return token.lower() if plain in STRUCTURE else WORD
+    word = token.lower()
+    if word.endswith("n't"):
+        return "not"
+    return word if word.split("'")[0] in STRUCTURE else WORD

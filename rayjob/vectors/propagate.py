@@ -130,6 +130,11 @@ def join(parts: list[Prediction]) -> Prediction:
     )
 
 
+def needs_anchors(settings: Settings) -> bool:
+    """Whether the method spreads over a graph of the table."""
+    return settings.method in ("mean", "graph")
+
+
 @dataclass(frozen=True, slots=True)
 class Anchored:
     """A graph over the anchors, and the anchor at which each labelled row acts."""
@@ -162,7 +167,7 @@ def fit(
     if len(targets) == 0:
         raise SpreadError("no row is labelled, so there is nothing to spread; buy at least one label")
     others: list[Scorer] = []
-    if settings.method in ("mean", "graph"):
+    if needs_anchors(settings):
         others.append(_fit_graph(targets, anchored, among))
     if settings.method in ("mean", "probe"):
         others.append(fit_probe(labelled, targets, settings.strength))

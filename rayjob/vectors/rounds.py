@@ -19,13 +19,13 @@ def plan_rounds(budget: float, rows: int, rounds: int) -> list[int]:
     return [int(part) for part in parts if part]
 
 
-def pick_uncertain(vectors: Floats, scores: NDArray[np.float32], taken: Ints, budget: Budget, seed: int) -> Chosen:
+def pick_uncertain(vectors: Floats, margin: NDArray[np.float32], taken: Ints, budget: Budget, seed: int) -> Chosen:
     """Representatives among the rows of lowest margin, one a k-means cell of them; then the audit from all other rows.
 
     Audit rows of earlier rounds stem from a table that still held the hard rows bought since, so they judge
     a little too severely, never too kindly.
     """
-    margin = margins(scores)
+    margin = margin.copy()
     margin[taken] = np.inf
     wanted = min(budget.representatives, len(margin) - len(taken))
     candidates = np.argsort(margin, kind="stable")[: min(CANDIDATES * wanted, len(margin) - len(taken), CELL_ROWS)]

@@ -9,9 +9,9 @@ import numpy as np
 
 from rayjob.vectors.audit import Promise, Threshold, find_threshold
 from rayjob.vectors.check import Bools, Floats, Ints, SpreadError, check_vectors
-from rayjob.vectors.propagate import Anchored, Prediction, Propagator, Settings, anchor, fit, is_right
+from rayjob.vectors.propagate import Anchored, Prediction, Propagator, Settings, anchor, fit, is_right, needs_anchors
 from rayjob.vectors.represent import Chosen, Selection, represent, split_budget
-from rayjob.vectors.rounds import pick_uncertain, plan_rounds
+from rayjob.vectors.rounds import margins, pick_uncertain, plan_rounds
 from rayjob.vectors.targets import Label, Targets, read_targets
 
 #: The rows to label in, their labels in the same order out.
@@ -75,18 +75,31 @@ def spread(vectors: Floats, ask: Ask, plan: Plan, tags: Sequence[str] = (), mult
     return result
 
 
-def conclude(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan, before: tuple[Step, ...] = ()) -> Spread:
-    """From labels already bought to labels accepted: fit on all of them, threshold from the audit rows."""
-    anchored = anchor(vectors, bought, plan.settings, plan.seed)
-    labelled = vectors[bought.rows]
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What one dimension needs to be spread block by block: the propagator and the threshold. Picklable."""
+
+    propagator: Propagator
+    threshold: Threshold
+
+
+def fit_and_audit(labelled: Floats, bought: Chosen, targets: Targets, anchored: Anchored | None, plan: Plan) -> Fitted:
+    """Threshold from the audit rows, propagator from all bought rows; `labelled`: their vectors, in the same order."""
     threshold = audit(labelled, bought, targets, anchored, plan)
-    propagator = fit(labelled, targets, plan.settings, anchored)
-    prediction = propagator.predict(vectors)
-    accepted = accept(prediction, threshold)
+    return Fitted(fit(labelled, targets, plan.settings, anchored), threshold)
+
+
+def conclude(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan, before: tuple[Step, ...] = ()) -> Spread:
+    """From labels already bought to labels accepted, the whole table in memory."""
+    anchored = anchor(vectors, bought, plan.settings, plan.seed) if needs_anchors(plan.settings) else None
+    fitted = fit_and_audit(vectors[bought.rows], bought, targets, anchored, plan)
+    prediction = fitted.propagator.predict(vectors)
+    accepted = accept(prediction, fitted.threshold)
     accepted[bought.rows] = False
     rest = max(1, len(vectors) - len(bought.rows))
-    step = Step(len(bought.rows), threshold.audited, float(accepted.sum()) / rest, threshold)
-    return Spread(bought, propagator, threshold, prediction, accepted, (*before, step))
+    share = float(accepted.sum()) / rest
+    step = Step(len(bought.rows), fitted.threshold.audited, share, fitted.threshold)
+    return Spread(bought, fitted.propagator, fitted.threshold, prediction, accepted, (*before, step))
 
 
 def accept(prediction: Prediction, threshold: Threshold) -> Bools:
@@ -96,7 +109,7 @@ def accept(prediction: Prediction, threshold: Threshold) -> Bools:
     return np.asarray(prediction.confidence >= np.float32(threshold.value))
 
 
-def audit(labelled: Floats, bought: Chosen, targets: Targets, anchored: Anchored, plan: Plan) -> Threshold:
+def audit(labelled: Floats, bought: Chosen, targets: Targets, anchored: Anchored | None, plan: Plan) -> Threshold:
     """Cross-fitted: each audit row is judged by a model fitted on the representatives and the other folds' audit rows.
 
     So no row is judged by a model that saw its label, and yet every label, audit or not, also teaches the final model.
@@ -131,7 +144,7 @@ class _Purse:
         if last is None:
             new = represent(self._vectors, budget, self._plan.method, seed)
         else:
-            new = pick_uncertain(self._vectors, last.prediction.scores, self._rows, budget, seed)
+            new = pick_uncertain(self._vectors, margins(last.prediction.scores), self._rows, budget, seed)
         self._labels.extend(self._ask(new.rows))
         self._rows = np.concatenate([self._rows, new.rows])
         self._is_audit = np.concatenate([self._is_audit, new.is_audit])
