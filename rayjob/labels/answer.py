@@ -95,8 +95,10 @@ def find_object(text: str, wanted: Collection[str]) -> dict[str, object]:
         except LooseJsonError as error:
             problem = f"the reply is not valid JSON: {error}"
             continue
-        if isinstance(value, dict) and any(_is_answer(value, key) for key in wanted):
-            return value
+        if isinstance(value, dict):
+            value = {str(key).strip().casefold(): entry for key, entry in value.items()}
+            if any(_is_answer(value, key) for key in wanted):
+                return value
         problem = f"the JSON object has none of the keys asked for ({', '.join(wanted)})"
     raise AnswerError(problem)
 

@@ -172,7 +172,7 @@ class _Resolver:
                 self.take(value, dim)
         for stray in self.strays:
             self.settle(stray)
-        offers = [Unmapped(o.dimension, o.value, "suggestion") for o in answer.suggestions if not _is_nothing(o)]
+        offers = [Unmapped(o.dimension, o.value, "suggestion") for o in answer.suggestions if self.is_news(o)]
         unmapped = tuple(dict.fromkeys([*offers, *self.violations]))
         return Resolved(
             self.labels, self.confidence(answer), unmapped, tuple(dict.fromkeys(self.canonicalized)),
@@ -219,10 +219,12 @@ class _Resolver:
         else:
             self.violate(stray.dimension, stray.value)
 
+    def is_news(self, offer: Suggestion) -> bool:
+        """Whether an offered tag is neither "none" nor one that the answer holds already."""
+        spelling = squash(offer.value)
+        homes = self.index.homes.get(spelling, ())
+        return spelling not in NOTHING and not any(tag in self.labels.get(dim, ()) for dim, tag in homes)
+
     def violate(self, dimension: str, value: str) -> None:
         self.issues.append(f"{dimension}: '{value}' not in pool")
         self.violations.append(Unmapped(dimension, value, "violation"))
-
-
-def _is_nothing(offer: Suggestion) -> bool:
-    return squash(offer.value) in NOTHING

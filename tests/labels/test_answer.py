@@ -29,6 +29,7 @@ READABLE = {
     "thought first": '<think>{"intent": "learn"}? no</think>{"intent": "build", "language": ["python", "go"]}',
     "wrapped": '{"labels": {"intent": "build", "language": ["python", "go"]}}',
     "python words": "{'intent': 'build', 'language': ['python', 'go'], 'confidence': None, 'sure': True}",
+    "capital keys": '{"Intent": "build", " language": ["python", "go"]}',
     "said twice": '{"intent": "build", "language": ["python", "go"]}\n{"intent": "learn", "language": []}',
 }
 

@@ -83,6 +83,11 @@ def test_violations_are_issues_and_suggestions_are_not() -> None:
     assert found.issues == ("language: 'cuda' not in pool",)
 
 
+def test_an_offered_tag_that_is_a_label_already_is_no_news() -> None:
+    answer = Answer({"language": ["go"]}, {}, (Suggestion("", "golang"), Suggestion("", "python")))
+    assert [entry.value for entry in resolve(answer, (LANGUAGE,), SMALL).unmapped] == ["python"]
+
+
 def test_a_dimension_without_an_answer_is_empty_and_trusted_not_at_all() -> None:
     found = resolve(Answer({"language": ["go"]}, {"language": 0.9, "intent": 0.9}), (INTENT, LANGUAGE), SMALL)
     assert found.labels["intent"] == ""
