@@ -224,13 +224,13 @@ _NAMES = {
     "ascendc": "Ascend ?C",
     "go": (
         "Golang|golang|Go(?= ?(?:语言|程序|代码|项目|服务|实现|service|code|program|module|routine|project|app|struct"
-        "|1\\.))|(?:(?<=in )|(?<=with )|(?<=using )|(?<=to )|(?<=用 )|(?<=用)|(?<=转成 ))Go"
+        "|1\\.))|(?:(?<=\\bin )|(?<=\\bwith )|(?<=\\busing )|(?<=\\bto )|(?<=用 )|(?<=用)|(?<=转成 ))Go"
     ),
     "c": (
         "C(?= ?语言|(?: code| program| compiler| API| struct| library| function)\\b)|ANSI C|C(?:89|99|11|17|23)"
-        "|(?:(?<=in )|(?<=用 )|(?<=用))C(?![+#\\w'’-]| major| minor)"
+        "|(?:(?<=\\bin )|(?<=用 )|(?<=用))C(?![+#\\w'’-]| major| minor)"
     ),
-    "r": "R(?= ?语言|(?: script| code| package)\\b)|(?<=in )R(?![&+\\w'’-])|ggplot2|tidyverse",
+    "r": "R(?= ?语言|(?: script| code| package)\\b)|(?<=\\bin )R(?![&+\\w'’-])|ggplot2|tidyverse",
     "yaml": "YAML",
 }
 _FRAMEWORKS = {

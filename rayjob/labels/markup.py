@@ -20,7 +20,8 @@ MARKUP_HINT = re.compile(r"<[|｜/bepse]|\[unused|INST\]|SYS>>|_of_turn>|think")
 # Only where it opens a line: an assistant that explains the tag writes it inside a sentence or a string.
 THINK = re.compile(r"(?:\A|(?<=\n))[ \t]*<(think|thinking|thought)>(.*?)(?:</\1>|\Z)\s*", re.DOTALL | re.IGNORECASE)
 # A template that opens the tag itself leaves only the closing one in the data (DeepSeek-R1's does).
-THINK_TAIL = re.compile(r"\A((?:(?!<think|`).)*?)</think>\s*", re.DOTALL | re.IGNORECASE)
+# Between quotes it is talked about.
+THINK_TAIL = re.compile(r"\A((?:(?!<think).)*?)</think>(?![\"'`])\s*", re.DOTALL | re.IGNORECASE)
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 SURROGATE = re.compile(r"[\ud800-\udfff]")

@@ -9,7 +9,8 @@ from rayjob.labels.turns import Role, ToolCall
 
 REASONING = re.compile(r"\[unused16\](.*?)(?:\[unused17\]|\Z)", re.DOTALL)
 CALL = re.compile(r"\[unused11\](.*?)(?:\[unused12\]|\Z)", re.DOTALL)
-TURN_EDGE = re.compile(r"(?:\[unused10\]\s*)?\[unused9\]|\[unused10\]")
+# What follows a call is said after the tool answered: a turn of its own, as other formats have it.
+TURN_EDGE = re.compile(r"(?:\[unused10\]\s*)?\[unused9\]|\[unused10\]|(?<=\[unused12\])(?!\s*\[unused11\])")
 ROLE_PREFIX = re.compile(r"\s*(用户|助手|系统|工具|user|assistant|system|tool)\s*[：:]\s*", re.IGNORECASE)
 ROLES: dict[str, Role] = {
     "用户": "user", "助手": "assistant", "系统": "system", "工具": "tool",
