@@ -45,7 +45,7 @@ class Answered:
 
 
 def write_sheet(rows: Sequence[Row], dims: Sequence[Dimension]) -> bytes:
-    """The CSV that goes out: one line a row, its text, an empty cell a dimension. UTF-8 with a mark, as Excel wants it."""
+    """The CSV that goes out: one line a row, its text, an empty cell a dimension. UTF-8 marked for Excel."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([UID, TEXT, *(dim.name for dim in dims)])
@@ -56,7 +56,7 @@ def write_sheet(rows: Sequence[Row], dims: Sequence[Dimension]) -> bytes:
 
 
 def read_sheet(file: str, content: bytes, asked: Sequence[str], dims: Sequence[Dimension]) -> Answered:
-    """The CSV that came back: comma, semicolon or tab; every cell checked against its pool, nothing wrong taken over."""
+    """The CSV that came back: comma, semicolon or tab; every cell checked against its pool."""
     reader = _Reader(file, dims, frozenset(asked))
     lines = _parse(content)
     if reader.check_header(lines[0] if lines else []):
