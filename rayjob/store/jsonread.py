@@ -6,6 +6,7 @@ Reads bytes, opens nothing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -19,6 +20,7 @@ MAX_RECORD_BYTES = 64 << 20
 BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 SHOWN_CHARS = 60
+DOCUMENT_START = re.compile(rb"\s*(?:\[[ \t\r]*\n|\{[ \t\r]*\n\s*[\"}])")
 
 
 class Stream(Protocol):
@@ -30,11 +32,8 @@ class Stream(Protocol):
 
 
 def is_document(stream: Stream) -> bool:
-    """Whether a .jsonl file is one JSON document after all: its first line is nothing but an opening bracket or
-    brace.
-    """
-    first = stream.peek(4096).removeprefix(BOM).lstrip()[:256].split(b"\n", 1)
-    return len(first) == 2 and first[0].strip() in (b"[", b"{")
+    """Whether a .jsonl file is one JSON document after all: its first line is an opening bracket or brace alone."""
+    return DOCUMENT_START.match(stream.peek(4096).removeprefix(BOM)) is not None
 
 
 def read_lines(stream: Stream, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
