@@ -199,6 +199,7 @@ def summarise(ending: Ending) -> RenderableType:
 def problem_lines(problems: Sequence[RunProblem]) -> Iterator[Text]:
     """The three most frequent problems, each with what to do; how many more there are."""
     for problem in problems[:3]:
-        yield Text.assemble((f"! {problem.what}", "warn"), (f"\n  {problem.advice}", "dim"))
+        example = f"\n  {problem.example}" if problem.example else ""
+        yield Text.assemble((f"! {problem.what}", "warn"), example, (f"\n  {problem.advice}", "dim"))
     if len(problems) > 3:
         yield Text(f"  {len(problems) - 3} more in the report", style="dim")

@@ -17,6 +17,4 @@ def status(run: str = RUN) -> None:
 
     reader = RunReader(run)
     view = reader.poll(time.time())
-    console.print(draw(view))
-    if view.is_over:
-        console.print(summarise(Ending(view, run, reader.problems())))
+    console.print(summarise(Ending(view, run, reader.problems())) if view.is_over else draw(view))

@@ -25,24 +25,30 @@ ADVICE = {
 }
 
 
+EXAMPLE_CHARS = 200
+
+
 @dataclass(frozen=True, slots=True)
 class RunProblem:
-    """One kind of trouble: how many samples (or tags) it touched, in words, and what to do."""
+    """One kind of trouble: how many samples (or tags) it touched, in words, what to do, and one of its messages."""
 
     count: int
     what: str
     advice: str
+    example: str = ""
 
 
-def find_problems(stats: Mapping[str, Any]) -> tuple[RunProblem, ...]:
-    """All problems the statistics show, most frequent first."""
-    return tuple(sorted(every_problem(stats), key=lambda problem: (-problem.count, problem.what)))
+def find_problems(stats: Mapping[str, Any], examples: Mapping[str, str] | None = None) -> tuple[RunProblem, ...]:
+    """All problems the statistics show, most frequent first; `examples` has the message of one failure of each kind."""
+    found = every_problem(stats, examples or {})
+    return tuple(sorted(found, key=lambda problem: (-problem.count, problem.what)))
 
 
-def every_problem(stats: Mapping[str, Any]) -> Iterator[RunProblem]:
+def every_problem(stats: Mapping[str, Any], examples: Mapping[str, str]) -> Iterator[RunProblem]:
     """Failures by kind, tags outside the pool, answers below their threshold, broken rules."""
     for kind, count in (stats.get("failures") or {}).items():
-        yield RunProblem(count, f"{samples(count)} failed: {kind}", ADVICE.get(kind, "see failures/"))
+        example = " ".join(examples.get(kind, "").split())[:EXAMPLE_CHARS]
+        yield RunProblem(count, f"{samples(count)} failed: {kind}", ADVICE.get(kind, "see failures/"), example)
     unmapped: Mapping[str, int] = stats.get("unmapped_tags") or {}
     if unmapped:
         first = min(unmapped, key=lambda tag: (-unmapped[tag], tag))

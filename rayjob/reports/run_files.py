@@ -10,10 +10,30 @@ from rayjob.store import files
 from rayjob.store.runfolder import RunFolder
 
 EVENTS = "events.jsonl"
+FILES_READ, ROWS_READ = 4, 1_000  # for examples of failures: a few seconds' reading at most
 
 
 class ReportError(Exception):
     """There is nothing to report on; the text says what was looked for and where."""
+
+
+def read_problems(path: str) -> tuple[RunProblem, ...]:
+    """The problems of the run in a folder, each kind of failure with the message of one; empty before stats.json is."""
+    folder = RunFolder(path)
+    stats = folder.read_json("stats.json") or {}
+    return find_problems(stats, read_examples(folder) if stats.get("failures") else {})
+
+
+def read_examples(folder: RunFolder) -> dict[str, str]:
+    """One message of each kind of failure, from the first files of failures/."""
+    import pyarrow.parquet as pq
+
+    messages: dict[str, str] = {}
+    for uri in folder.parquet("failures")[:FILES_READ]:
+        with files.open_input(uri) as source:
+            for row in pq.read_table(source, columns=["kind", "message"]).slice(0, ROWS_READ).to_pylist():
+                messages.setdefault(row["kind"], row["message"] or "")
+    return messages
 
 
 @dataclass
@@ -38,7 +58,7 @@ class RunReader:
 
     def problems(self) -> tuple[RunProblem, ...]:
         """What stats.json says went wrong; empty before it is written."""
-        return find_problems(RunFolder(self.path).read_json("stats.json") or {})
+        return read_problems(self.path)
 
     def _from_manifest(self) -> ProgressView:
         run = RunFolder(self.path).read_json("run.json")

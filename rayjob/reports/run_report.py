@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +12,8 @@ from rayjob.reports import charts
 from rayjob.reports.problems import ADVICE, RunProblem, find_problems
 from rayjob.reports.progress import Event, Point, view_of
 from rayjob.reports.rows import FailedRow, RowView, view_failure, view_row
-from rayjob.reports.wording import STATUS_WORDS, by_count, say_s, short
+from rayjob.reports.run_header import Tile, facts, tiles
+from rayjob.reports.wording import STATUS_WORDS, by_count
 
 MAX_ROWS = 200
 MAX_EXAMPLES = 3
@@ -33,17 +33,6 @@ class RunFiles:
     rows: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Mapping[str, Any]] = ()
     tag_order: Order | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One headline number."""
-
-    name: str
-    value: float
-    kind: str = "count"
-    note: str = ""
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +106,7 @@ def build_report(files: RunFiles) -> RunReport:
         status_words=STATUS_WORDS.get(str(run.get("status")), str(run.get("status") or "done")),
         facts=tuple(facts(run)),
         tiles=tuple(tiles(run, stats)),
-        problems=find_problems(stats),
+        problems=find_problems(stats, messages(files.failures)),
         samples=success,
         distributions=distributions(stats, success, order),
         heat_maps=tuple(
@@ -135,70 +124,6 @@ def build_report(files: RunFiles) -> RunReport:
         spec=json.dumps(run["spec"], indent=2, ensure_ascii=False, default=str) if run.get("spec") else "",
         plan=str(run.get("plan_text") or ""),
     )
-
-
-def facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and value of what the header says; what is not known is left out."""
-    spec = run.get("spec") or {}
-    models = spec.get("models") or {}
-    versions = run.get("versions") or {}
-    resumes = len(run.get("resumes") or ())
-    found = (
-        ("Input", as_path(spec.get("input"))),
-        ("Output", as_path(spec.get("output"))),
-        ("Taxonomy", str(spec.get("taxonomy") or "")),
-        ("Models", ", ".join(f"{name}: {model.get('model')}" for name, model in models.items())),
-        ("Started", say_time(run.get("started"))),
-        ("Ended", say_time(run.get("ended"))),
-        ("Resumed", f"{resumes} times" if resumes > 1 else "once" if resumes else ""),
-        ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
-        ("Spec hash", str(run.get("spec_hash") or "")[:16]),
-    )
-    return ((name, value) for name, value in found if value)
-
-
-def as_path(part: Any) -> str:
-    """The `path` of a part of the spec."""
-    return str(part.get("path") or "") if isinstance(part, Mapping) else str(part or "")
-
-
-def say_time(value: object) -> str:
-    """A unix time as UTC to the second; text stays as it is."""
-    if isinstance(value, int | float) and value:
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return str(value or "")
-
-
-def tiles(run: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator[Tile]:
-    """The headline numbers."""
-    total, failed = int(stats.get("total_samples") or 0), int(stats.get("failed") or 0)
-    success, calls = int(stats.get("success") or 0), int(stats.get("total_llm_calls") or 0)
-    yield Tile("Samples", total, note=duration(run))
-    yield Tile("Labelled", success, note=share_of(success, total), tone="good" if total and not failed else "")
-    yield Tile("Failed", failed, note=share_of(failed, total), tone="bad" if failed else "")
-    hits = int(stats.get("calls_from_ledger") or 0)
-    free = f", {hits:,} from the ledger" if hits else ""
-    yield Tile("LLM calls", calls, note=f"{stats.get('avg_calls_per_sample') or 0:g} a sample{free}")
-    prompt, cached = int(stats.get("total_prompt_tokens") or 0), int(stats.get("total_cached_tokens") or 0)
-    split = f"{short(prompt)} in, {short(int(stats.get('total_completion_tokens') or 0))} out"
-    cache = f", {100 * cached // prompt} % cached" if cached and prompt else ""
-    yield Tile("Tokens", int(stats.get("total_tokens") or 0), note=split + cache)
-    cost = float(stats.get("total_cost_usd") or run.get("cost_usd") or 0.0)
-    yield Tile("Cost", cost, "usd", note=f"${1000 * cost / total:,.2f} per 1,000 samples" if total and cost else "")
-    arbitrated = int(stats.get("arbitrated_count") or 0)
-    yield Tile("Arbitrated", arbitrated, note=share_of(arbitrated, success))
-
-
-def duration(run: Mapping[str, Any]) -> str:
-    """How long the run took from its first start to its end."""
-    started, ended = run.get("started"), run.get("ended")
-    known = isinstance(started, int | float) and isinstance(ended, int | float)
-    return f"in {say_s(ended - started)}" if known and started and ended else ""
-
-
-def share_of(part: int, whole: int) -> str:
-    """`98.9 %`, empty of nothing."""
-    return f"{100 * part / whole:.1f} %" if whole else ""
 
 
 def dimensions_in_order(found: Mapping[str, Any], order: Order) -> list[str]:
@@ -273,6 +198,12 @@ def split_unmapped(stats: Mapping[str, Any]) -> tuple[tuple[Unmapped, ...], tupl
         else:
             suggested.append(Unmapped("", key, count))
     return tuple(used[:MAX_UNMAPPED]), tuple(suggested[:MAX_UNMAPPED])
+
+
+def messages(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The message of one failed row of each kind."""
+    failures = [row.get("failure") or row for row in reversed(rows)]
+    return {str(failure.get("kind")): str(failure.get("message") or "") for failure in failures}
 
 
 def failure_kinds(counts: Mapping[str, int], rows: Sequence[Mapping[str, Any]]) -> tuple[FailureKind, ...]:

@@ -82,14 +82,14 @@ def test_a_line_for_a_log() -> None:
 
 
 def test_the_last_words() -> None:
-    problems = [RunProblem(20 - n, f"problem {n}", f"mend {n}") for n in range(5)]
+    problems = [RunProblem(20 - n, f"problem {n}", f"mend {n}", "no such model" * (n == 0)) for n in range(5)]
     assert text_of(summarise(Ending(DONE, "s3://corpus/out/", problems))) == (
         "code-sft: done, some rows failed  6 min 40 s\n"
         "9,980 labelled  s3://corpus/out/labels/\n"
         "20 failed       s3://corpus/out/failures/\n"
         "report          s3://corpus/out/report.html\n"
         "8,204 calls · 41M in (60 % cached) · 90.4k out · $12.50\n"
-        "! problem 0\n  mend 0\n! problem 1\n  mend 1\n! problem 2\n  mend 2\n"
+        "! problem 0\n  no such model\n  mend 0\n! problem 1\n  mend 1\n! problem 2\n  mend 2\n"
         "  2 more in the report"
     )
 

@@ -114,3 +114,6 @@ def test_problems_are_ranked_by_how_many_samples_they_touch() -> None:
         "1 sample failed: odd",
     ]
     assert find_problems({}) == ()
+    shown = find_problems({"failures": {"timeout": 1}}, {"timeout": "no\n answer " + "x" * 500})[0].example
+    assert shown.startswith("no answer xxx")
+    assert len(shown) == 200
