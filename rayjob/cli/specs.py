@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rayjob.plan.check import check_and_compile
+from rayjob.plan.check import check_and_compile, find_problems
 from rayjob.plan.graph import Plan
-from rayjob.plan.resolve import Reader, Resolved, resolve
+from rayjob.plan.resolve import Reader, Resolved, read_files, why_unreadable
 from rayjob.spec.base import Problem, SpecError
-from rayjob.spec.load import LoadedSpec, load_spec
+from rayjob.spec.load import LoadedSpec, read_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ def open_spec(path: str, overrides: Sequence[str] = ()) -> Opened:
     try:
         text = reader.read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        why = "no such file" if isinstance(error, FileNotFoundError) else str(error)
-        raise SpecError([Problem(path, 0, "", f"cannot read the spec: {why}")]) from error
-    loaded = load_spec(text, path, overrides)
+        raise SpecError([Problem(path, 0, "", f"cannot read the spec: {why_unreadable(error)}")]) from error
+    loaded, problems = read_spec(text, path, overrides)
     folder = path.rpartition("/")[0] if "://" in path else os.path.dirname(os.path.abspath(path))
-    resolved = resolve(loaded, folder, reader)
+    resolved, more = read_files(loaded, folder, reader)
+    if problems or more:  # what the rest of the spec names is checked all the same: one look shows everything
+        raise SpecError([*problems, *more, *find_problems(loaded, resolved)])
     return Opened(loaded, resolved, check_and_compile(loaded, resolved))

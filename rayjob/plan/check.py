@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from rayjob.plan.compile import CycleError, MissingColumnError, compile_steps
+from rayjob.plan.compile import CycleError, compile_steps, find_missing
 from rayjob.plan.describe import describe_steps
-from rayjob.plan.graph import Plan
+from rayjob.plan.graph import Plan, PlannedStep
 from rayjob.plan.resolve import Resolved
-from rayjob.spec.base import Problem, SpecError
+from rayjob.spec.base import Problem, SpecError, SpecModel
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.load import LoadedSpec
+from rayjob.spec.model import JobSpec
 from rayjob.spec.models import UseSpec
+from rayjob.spec.spread import AskStep, PropagateStep
 from rayjob.spec.wording import unknown
+from rayjob.spec.yamltext import Path
 
 
 def check_and_compile(loaded: LoadedSpec, resolved: Resolved) -> Plan:
     """The plan of a spec. Raises SpecError with every problem of meaning."""
-    problems = [*_models(loaded), *_dimensions(loaded, resolved), *_names(loaded), *_budget(loaded)]
+    problems = find_problems(loaded, resolved)
     if problems:
         raise SpecError(problems)
+    steps = describe_steps(resolved)
+    have = list(resolved.taxonomy.dimensions)
+    missing = [_missing(loaded, step, column, have) for step, column in find_missing(steps)]
+    if missing:
+        raise SpecError(missing)
     try:
-        return compile_steps(resolved.job.name, describe_steps(resolved))
+        return compile_steps(resolved.job.name, steps)
     except CycleError as error:
-        path = ("steps",)
         message = f"these steps wait for each other: {error}; take one of the labels out of one of the prompts"
-        raise SpecError([loaded.text.problem(path, message)]) from error
-    except MissingColumnError as error:
-        raise SpecError([_missing(loaded, error)]) from error
+        raise SpecError([loaded.text.problem(("steps",), message)]) from error
 
 
-def _missing(loaded: LoadedSpec, error: MissingColumnError) -> Problem:
-    step, column = error.step, error.column
+def find_problems(loaded: LoadedSpec, resolved: Resolved) -> list[Problem]:
+    """Every name in a spec that names nothing, or too much. A taxonomy without dimensions is not looked at."""
+    dimensions = _dimensions(loaded, resolved) if resolved.taxonomy.dimensions else ()
+    return [*_models(loaded), *dimensions, *_names(loaded), *_budget(loaded)]
+
+
+def _missing(loaded: LoadedSpec, step: PlannedStep, column: str, have: Sequence[str]) -> Problem:
     path = next(
         (loaded.step_path(index) for index, given in enumerate(loaded.job.steps) if given.name == step.name), ("steps",)
     )
     if column.startswith("labels."):
-        what = f"its prompt reads {column}, which no step labels; add {column.removeprefix('labels.')} to a label step"
+        name = column.removeprefix("labels.")
+        if name in have:
+            what = f"its prompt reads labels.{name}, which no step labels; add '{name}' to a label step's dimensions"
+        else:
+            what = f"its prompt reads labels.{name}: {unknown('dimension', name, have)}"
     else:
         maker = _MAKERS.get(column, "prepare")
         what = f"{step.kind} needs {column}, which no step of this spec makes; add a step that does ({maker})"
@@ -55,44 +69,68 @@ def _models(loaded: LoadedSpec) -> Iterator[Problem]:
             if checked and isinstance(name, str) and name not in have:
                 yield loaded.text.problem((*loaded.step_path(index), field), unknown("model", name, have))
     for name, model in loaded.job.models.items():
+        path = ("models", name, "fallback")
         if model.fallback is not None and model.fallback not in have:
-            yield loaded.text.problem(("models", name, "fallback"), unknown("model", model.fallback, have))
+            yield loaded.text.problem(path, unknown("model", model.fallback, have))
+        elif name in _fallbacks(loaded.job, name):
+            yield loaded.text.problem(path, f"'{name}' ends up falling back to itself; leave out one fallback")
+
+
+def _fallbacks(job: JobSpec, name: str) -> list[str]:
+    """The models that a model falls back to, one after the other, up to the first that comes again."""
+    found: list[str] = []
+    following = job.models[name].fallback
+    while following is not None and following in job.models and following not in found:
+        found.append(following)
+        following = job.models[following].fallback
+    return found
 
 
 def _dimensions(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
     have = list(resolved.taxonomy.dimensions)
     taken: dict[str, str] = {}
     for index, step in enumerate(loaded.job.steps):
-        path = loaded.step_path(index)
-        for position, name in enumerate(getattr(step.settings, "dimensions", None) or ()):
-            where = (*path, "dimensions", position)
-            if isinstance(step.settings, LabelStep | ArbitrateStep) and name not in have:
-                yield loaded.text.problem(where, unknown("dimension", name, have))
-            elif isinstance(step.settings, LabelStep) and name in taken:
-                yield loaded.text.problem(where, f"'{name}' is labelled by '{taken[name]}' already; keep one of them")
-            elif isinstance(step.settings, LabelStep):
-                taken[name] = step.name
-        if isinstance(step.settings, ArbitrateStep):
-            yield from _thresholds(loaded, index, have)
-    yield from _arbitration_needs_labels(loaded)
+        named = [*_named(step.settings)]
+        yield from (
+            loaded.text.problem((*loaded.step_path(index), *where), unknown("dimension", name, have))
+            for where, name in named
+            if name not in have
+        )
+        for where, name in named if isinstance(step.settings, LabelStep) else ():
+            if name in taken:
+                message = f"'{name}' is labelled by '{taken[name]}' already; keep one of them"
+                yield loaded.text.problem((*loaded.step_path(index), *where), message)
+            taken.setdefault(name, step.name)
+    if loaded.is_whole:
+        yield from _unlabelled(loaded, {name for name in have if name in taken}, have)
 
 
-def _thresholds(loaded: LoadedSpec, index: int, have: list[str]) -> Iterator[Problem]:
-    settings = loaded.job.steps[index].settings
-    assert isinstance(settings, ArbitrateStep)
-    below = settings.when.confidence_below
-    for name in below if isinstance(below, Mapping) else ():
-        if name not in have:
-            where = (*loaded.step_path(index), "when", "confidence_below", name)
-            yield loaded.text.problem(where, unknown("dimension", name, have))
+def _named(settings: SpecModel) -> Iterator[tuple[Path, str]]:
+    """The dimensions that a step names, each with where it does."""
+    if isinstance(settings, LabelStep | ArbitrateStep | AskStep):
+        for position, name in enumerate(settings.dimensions or ()):
+            yield ("dimensions", position), name
+    if isinstance(settings, ArbitrateStep) and isinstance(settings.when.confidence_below, Mapping):
+        for name in settings.when.confidence_below:
+            yield ("when", "confidence_below", name), name
+    if isinstance(settings, AskStep):
+        for name in settings.fields:
+            yield ("fields", name), name
 
 
-def _arbitration_needs_labels(loaded: LoadedSpec) -> Iterator[Problem]:
-    if loaded.job.steps_of("label"):
-        return
+def _unlabelled(loaded: LoadedSpec, labelled: set[str], have: Sequence[str]) -> Iterator[Problem]:
+    """Steps that work on labels which no label step gives."""
     for index, step in enumerate(loaded.job.steps):
-        if step.kind in ("arbitrate", "map"):
-            yield loaded.text.problem(loaded.step_path(index), f"{step.kind} needs a label step before it")
+        path, settings = loaded.step_path(index), step.settings
+        asks = isinstance(settings, AskStep) and settings.source == "label"
+        leaves = isinstance(settings, PropagateStep) and settings.otherwise == "label"
+        if not labelled and (asks or leaves or isinstance(settings, ArbitrateStep | MapStep)):
+            what = "otherwise: label" if leaves else step.kind
+            yield loaded.text.problem(path, f"{what} needs a label step, and this spec has none")
+        elif isinstance(settings, ArbitrateStep):
+            for where, name in _named(settings):
+                if name in have and name not in labelled:
+                    yield loaded.text.problem((*path, *where), f"no step labels '{name}', so there is nothing to doubt")
 
 
 def _names(loaded: LoadedSpec) -> Iterator[Problem]:

@@ -9,6 +9,8 @@ from rayjob.plan.graph import Operator, Plan, PlannedStep, Stage
 
 #: Columns that exist before any step has run: what the readers give.
 SOURCE_COLUMNS = ("record",)
+#: Columns made for another step, which no output folder holds.
+INTERMEDIATE = frozenset({"vector", "candidates", "pairs"})
 
 
 class CycleError(Exception):
@@ -30,11 +32,15 @@ class MissingColumnError(Exception):
 def compile_steps(job: str, steps: Sequence[PlannedStep]) -> Plan:
     """Steps in any order → a Plan. Raises MissingColumnError or CycleError."""
     ordered = order_by_columns(steps)
-    return Plan(job, cut_at_tables(fuse_neighbours(ordered)))
+    kept, dropped = drop_unread_steps(ordered)
+    return Plan(job, cut_at_tables(fuse_neighbours(kept)), tuple(dropped))
 
 
 def order_by_columns(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
-    """Every step after those that write what it reads; otherwise as written, row steps before whole-table ones."""
+    """Every step after those that write what it reads; else as few changes of pool as that leaves, then by name.
+
+    The order they are written in does not count: equal pipelines have equal plans.
+    """
     waits = {step.name: writers_of(step, steps) for step in steps}
     done: list[PlannedStep] = []
     left = list(steps)
@@ -43,10 +49,21 @@ def order_by_columns(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
         ready = [step for step in left if waits[step.name] <= placed]
         if not ready:
             raise CycleError(_circle(left, waits))
-        chosen = min(ready, key=lambda step: (_changes_pool(done, step), step.index))
+        chosen = min(ready, key=lambda step: (_changes_pool(done, step), step.scope, step.name))
         done.append(chosen)
         left.remove(chosen)
     return done
+
+
+def drop_unread_steps(steps: Sequence[PlannedStep]) -> tuple[list[PlannedStep], list[PlannedStep]]:
+    """(kept, dropped): nobody pays for answers nobody reads. Only steps that make nothing but intermediates go."""
+    kept = list(steps)
+    while True:
+        read = {column for step in kept for column in step.reads}
+        idle = [step for step in kept if set(step.writes) <= INTERMEDIATE and not read & set(step.writes)]
+        if not idle:
+            return kept, [step for step in steps if step not in kept]
+        kept = [step for step in kept if step not in idle]
 
 
 def _changes_pool(done: Sequence[PlannedStep], step: PlannedStep) -> bool:
@@ -65,13 +82,22 @@ def writers_of(step: PlannedStep, steps: Sequence[PlannedStep]) -> set[str]:
     return found
 
 
+def find_missing(steps: Sequence[PlannedStep]) -> list[tuple[PlannedStep, str]]:
+    """Every column that a step reads and no step writes, with that step."""
+    made = {column for step in steps for column in step.writes} | set(SOURCE_COLUMNS)
+    return [(step, column) for step in steps for column in step.reads if column not in made]
+
+
 def _circle(left: Sequence[PlannedStep], waits: dict[str, set[str]]) -> list[str]:
-    names = [step.name for step in left]
-    path = [names[0]]
+    """One circle among steps that wait, beginning with its first name: the same whatever their order."""
+    names = {step.name for step in left}
+    path = [min(names)]
     while True:
-        following = min(name for name in waits[path[-1]] if name in names)
+        following = min(waits[path[-1]] & names)
         if following in path:
-            return [*path[path.index(following) :], following]
+            circle = path[path.index(following) :]
+            first = circle.index(min(circle))
+            return [*circle[first:], *circle[:first], circle[first]]
         path.append(following)
 
 

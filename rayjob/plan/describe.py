@@ -24,10 +24,10 @@ def describe_steps(resolved: Resolved) -> list[PlannedStep]:
     steps = list(resolved.job.steps)
     if not any(step.kind == "prepare" for step in steps):
         steps.insert(0, Step(kind="prepare", name="prepare", settings=PrepareStep()))
-    return [_describe(step, index, resolved) for index, step in enumerate(steps)]
+    return [_describe(step, resolved) for step in steps]
 
 
-def _describe(step: Step, index: int, resolved: Resolved) -> PlannedStep:
+def _describe(step: Step, resolved: Resolved) -> PlannedStep:
     resource, scope = RUNS_ON[step.kind]
     reads, writes = EDGES[step.kind](step, resolved)
     return PlannedStep(
@@ -38,7 +38,6 @@ def _describe(step: Step, index: int, resolved: Resolved) -> PlannedStep:
         tuple(sorted(set(reads))),
         tuple(sorted(set(writes))),
         _models(step, resolved),
-        index,
     )
 
 

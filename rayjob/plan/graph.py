@@ -23,7 +23,6 @@ class PlannedStep:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     models: tuple[str, ...] = ()
-    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Stages in order."""
+    """Stages in order, and what was left out."""
 
     job: str
     stages: tuple[Stage, ...]
+    dropped: tuple[PlannedStep, ...] = ()  # steps of the spec that are left out, because nothing reads what they make
 
     def steps(self) -> Iterator[PlannedStep]:
         """All steps in order."""

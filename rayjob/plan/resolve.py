@@ -87,15 +87,23 @@ def join_path(base: str, path: str) -> str:
 
 def resolve(loaded: LoadedSpec, folder: str, reader: Reader) -> Resolved:
     """Read what the spec names. `folder` is the spec's own. Raises SpecError with every problem found."""
+    resolved, problems = read_files(loaded, folder, reader)
+    if problems:
+        raise SpecError(problems)
+    return resolved
+
+
+def read_files(loaded: LoadedSpec, folder: str, reader: Reader) -> tuple[Resolved, list[Problem]]:
+    """The same with the problems beside it; where the taxonomy has one, the taxonomy returned is empty."""
     job = _absolute(loaded.job, folder)
     work = _Reading(loaded, job, reader)
     taxonomy, taxonomy_files = work.taxonomy()
+    if work.problems:
+        taxonomy = Taxonomy.of([])
     rules, rules_text = work.rules(taxonomy)
     templates, prompts = work.templates()
     texts = Texts(taxonomy_files, prompts, rules_text, work.text_at(("calibration",), job.calibration))
-    if work.problems:
-        raise SpecError(work.problems)
-    return Resolved(job, texts, taxonomy, rules, templates)
+    return Resolved(job, texts, taxonomy, rules, templates), work.problems
 
 
 def _absolute(job: JobSpec, folder: str) -> JobSpec:
@@ -145,7 +153,7 @@ class _Reading:
         try:
             return self.reader.read_text(file)
         except (OSError, UnicodeDecodeError) as error:
-            self.refuse(path, f"cannot read {file} ({_why(error)}); paths are relative to the spec")
+            self.refuse(path, f"cannot read {file} ({why_unreadable(error)}); paths are relative to the spec")
             return ""
 
     def refuse(self, path: Path, message: str) -> None:
@@ -157,21 +165,21 @@ class _Reading:
             if self.job.steps_of("label"):
                 self.refuse(("taxonomy",), "missing; label steps need a folder of dimensions")
             return Taxonomy.of([]), {}
-        files = self.folder_at(("taxonomy",), folder, is_dimension_file)
+        files = self.folder_at(("taxonomy",), folder, "dimension (a .yaml file each)", is_dimension_file)
         if not files:
             return Taxonomy.of([]), {}
         taxonomy, problems = parse_taxonomy(files)
         self.problems += [_in_folder(problem, folder) for problem in problems]
         return taxonomy, files
 
-    def folder_at(self, path: Path, folder: str, wanted: _Wanted) -> dict[str, str]:
+    def folder_at(self, path: Path, folder: str, what: str, wanted: _Wanted) -> dict[str, str]:
         try:
             names = [name for name in self.reader.list_names(folder) if wanted(name)]
         except OSError as error:
-            self.refuse(path, f"cannot list {folder} ({_why(error)}); paths are relative to the spec")
+            self.refuse(path, f"cannot list {folder} ({why_unreadable(error)}); paths are relative to the spec")
             return {}
         if not names:
-            self.refuse(path, f"{folder} holds no file of this kind")
+            self.refuse(path, f"{folder} holds no {what}")
         return {name: self.text_at(path, f"{folder.rstrip('/')}/{name}") for name in names}
 
     def rules(self, taxonomy: Taxonomy) -> tuple[tuple[Rule, ...], str]:
@@ -179,7 +187,7 @@ class _Reading:
             return (), ""
         file = self.job.rules.path
         text = self.text_at(("rules",), file)
-        if not text.strip():
+        if not text.strip() or not taxonomy.dimensions:
             return (), text
         rules, problems = parse_rules(text, taxonomy)
         self.problems += [Problem(file, found.line, found.path, found.message) for found in problems]
@@ -195,7 +203,7 @@ class _Reading:
             path = (*self.loaded.step_path(index), "prompt")
             folder, _, name = file.rpartition("/")
             if folder not in folders:
-                folders[folder] = self.folder_at(path, folder, lambda found: found.endswith((".j2", ".jinja")))
+                folders[folder] = self.folder_at(path, folder, "prompt (.j2)", is_prompt_file)
             self.template(step, path, (folder, name), folders[folder], templates)
         return templates, folders
 
@@ -204,7 +212,8 @@ class _Reading:
     ) -> None:
         folder, name = place
         if name not in files:
-            self.refuse(path, unknown("prompt", name, sorted(files)) + f" in {folder}")
+            if files:
+                self.refuse(path, f"{unknown('prompt', name, sorted(files))} in {folder}")
             return
         try:
             template = Template(files[name], name, files)
@@ -215,6 +224,11 @@ class _Reading:
             message = f"the template uses '{variable}', which nothing gives; {unknown('variable', variable, VARIABLES)}"
             self.problems.append(Problem(f"{folder}/{name}", line_with(files, variable), "", message))
         found[step.name] = template
+
+
+def is_prompt_file(name: str) -> bool:
+    """Whether a file of a prompt's folder may be a prompt, or be included in one."""
+    return name.endswith((".j2", ".jinja"))
 
 
 def line_with(files: Mapping[str, str], word: str) -> int:
@@ -235,7 +249,8 @@ def _in_folder(problem: Problem, folder: str) -> Problem:
     return Problem(file, problem.line, problem.path, problem.message)
 
 
-def _why(error: Exception) -> str:
+def why_unreadable(error: Exception) -> str:
+    """Why a file could not be read, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, UnicodeDecodeError):

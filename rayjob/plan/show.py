@@ -25,6 +25,7 @@ def show_tree(plan: Plan, resolved: Resolved) -> str:
             for index, step in enumerate(operator.steps):
                 branch = "└─" if index == len(operator.steps) - 1 else "├─"
                 lines.append(f"{inner}{branch} {_step(step, resolved)}")
+    lines += [f"left out: {step.name} (no step reads {', '.join(step.writes)})" for step in plan.dropped]
     return "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from rayjob.spec.base import Problem, SpecError, SpecModel
 from rayjob.spec.model import STEP_KINDS, JobSpec, Step
-from rayjob.spec.wording import did_you_mean, list_some, problems_of
+from rayjob.spec.override import apply_override
+from rayjob.spec.wording import problems_of, type_of, unknown
 from rayjob.spec.yamltext import Path, YamlText, parse_yaml
 
 
@@ -20,95 +21,86 @@ class LoadedSpec:
 
     job: JobSpec
     text: YamlText
+    positions: tuple[int, ...] = ()  # of each step in the file: steps that could not be read are left out of `job`
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every step of the file could be read."""
+        written = self.text.at(("steps",))
+        return isinstance(written, list) and len(written) == len(self.job.steps)
 
     def step_path(self, index: int) -> Path:
         """The path of the settings of step `index`."""
-        return ("steps", index, self.job.steps[index].kind)
+        return ("steps", self.positions[index] if self.positions else index, self.job.steps[index].kind)
 
 
 def load_spec(text: str, file: str, overrides: Sequence[str] = ()) -> LoadedSpec:
     """Parse and validate a spec. `overrides` are `a.b=yaml`. Raises SpecError with every problem of shape."""
+    loaded, problems = read_spec(text, file, overrides)
+    if problems:
+        raise SpecError(problems)
+    return loaded
+
+
+def read_spec(text: str, file: str, overrides: Sequence[str] = ()) -> tuple[LoadedSpec, list[Problem]]:
+    """The spec without the steps that are wrong, and what is wrong with them: their neighbours can be checked too.
+
+    Raises SpecError where anything else is wrong.
+    """
     parsed = parse_yaml(text, file)
     if not isinstance(parsed.value, dict):
-        raise SpecError([Problem(file, 0, "", "a spec is a mapping with the keys rayjob, name, input, steps, output")])
+        found = "nothing" if parsed.value is None else "a list" if isinstance(parsed.value, list) else "a single value"
+        message = f"found {found}; a spec is a mapping with the keys rayjob, name, input, steps, output"
+        raise SpecError([Problem(file, 1, "", message)])
     for override in overrides:
-        _apply(parsed.value, override)
+        apply_override(parsed, override)
     steps, problems = _steps(parsed)
     try:
         job = JobSpec.model_validate({**parsed.value, "steps": ()})
     except ValidationError as error:
         raise SpecError([*problems, *problems_of(error, JobSpec, parsed, ())]) from error
-    if problems:
-        raise SpecError(problems)
-    return LoadedSpec(job.model_copy(update={"steps": tuple(steps)}), parsed)
+    job = job.model_copy(update={"steps": tuple(_name_apart(list(steps.values())))})
+    return LoadedSpec(job, parsed, tuple(steps)), problems
 
 
-def _apply(tree: dict[str, object], override: str) -> None:
-    """Set one dotted path. List positions are numbers: `steps.1.label.model=judge`."""
-    name, sign, raw = override.partition("=")
-    where = Problem("--set", 0, override, "")
-    if not sign or not name:
-        raise SpecError([Problem("--set", 0, "", f"found '{override}'; accepted: a.dotted.path=value")])
-    value = parse_yaml(raw, f"--set {name}").value if raw.strip() else ""
-    here: object = tree
-    *parents, last = name.split(".")
-    for part in parents:
-        here = _enter(here, part, where)
-    _put(here, last, value, where)
-
-
-def _enter(here: object, part: str, where: Problem) -> object:
-    if isinstance(here, list):
-        return here[_position(here, part, where)]
-    if not isinstance(here, dict):
-        raise SpecError([Problem("--set", 0, where.path, f"nothing to enter at '{part}'")])
-    return here.setdefault(part, {})
-
-
-def _put(here: object, part: str, value: object, where: Problem) -> None:
-    if isinstance(here, list):
-        here[_position(here, part, where)] = value
-    elif isinstance(here, dict):
-        here[part] = value
-    else:
-        raise SpecError([Problem("--set", 0, where.path, f"nothing to set at '{part}'")])
-
-
-def _position(here: list[object], part: str, where: Problem) -> int:
-    if not part.isdigit() or int(part) >= len(here):
-        raise SpecError([Problem("--set", 0, where.path, f"'{part}' is no position of a list of {len(here)}")])
-    return int(part)
-
-
-def _steps(parsed: YamlText) -> tuple[list[Step], list[Problem]]:
+def _steps(parsed: YamlText) -> tuple[dict[int, Step], list[Problem]]:
+    """The steps that can be read, by position, and the problems of the others."""
     raw = parsed.value.get("steps") if isinstance(parsed.value, dict) else None
     if not isinstance(raw, list) or not raw:
-        return [], [parsed.problem(("steps",), "missing; a list of steps such as `- label: {…}`")]
-    steps: list[Step] = []
+        found = "missing" if raw is None else "found nothing" if not raw else f"found {type_of(raw)}"
+        return {}, [parsed.problem(("steps",), f"{found}; accepted: a list of steps such as `- label: {{…}}`")]
+    steps: dict[int, Step] = {}
     problems: list[Problem] = []
     for index, entry in enumerate(raw):
         try:
-            steps.append(_step(entry, ("steps", index), parsed))
+            steps[index] = _step(entry, ("steps", index), parsed)
         except SpecError as error:
             problems.extend(error.problems)
-    return _name_apart(steps), problems
+    return steps, problems
 
 
 def _step(entry: object, path: Path, parsed: YamlText) -> Step:
     if isinstance(entry, str):
         entry = {entry: None}
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise SpecError([parsed.problem(path, "a step is one mapping `kind: {settings}`")])
+        raise SpecError([parsed.problem(path, f"{_two_keys(entry)}; a step is `kind: {{settings}}`")])
     kind, settings = next(iter(entry.items()))
     if kind not in STEP_KINDS:
-        message = f"no step called '{kind}' (have: {list_some(STEP_KINDS)}){did_you_mean(kind, STEP_KINDS)}"
-        raise SpecError([parsed.problem((*path, kind), message)])
+        raise SpecError([parsed.problem((*path, kind), unknown("step", kind, STEP_KINDS))])
     model = STEP_KINDS[kind]
     try:
         checked: SpecModel = model.model_validate({} if settings is None else settings)
     except ValidationError as error:
         raise SpecError(problems_of(error, model, parsed, (*path, kind))) from error
     return Step(kind=kind, name=getattr(checked, "name", None) or kind, settings=checked)
+
+
+def _two_keys(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return f"found {type_of(entry)}"
+    keys = ", ".join(map(str, entry))
+    stray = f": indent what belongs under '{next(iter(entry))}' further" if entry else ""
+    return f"found {len(entry)} keys ({keys}){stray}" if entry else "found an empty mapping"
 
 
 def _name_apart(steps: list[Step]) -> list[Step]:

@@ -11,23 +11,45 @@ from rayjob.spec.located import load_located, spell
 
 __all__ = ["Path", "YamlText", "parse_yaml", "spell"]
 
+_NOTHING = object()
+
 
 @dataclass(frozen=True, slots=True)
 class YamlText:
-    """A parsed YAML document: plain values, and the line on which each path stands (1-based)."""
+    """A parsed YAML document: plain values, and the line on which each path stands (1-based).
+
+    `overrides` are the paths that `--set` gave.
+    """
 
     file: str
     value: object
     lines: Mapping[Path, int] = field(default_factory=dict)
+    overrides: set[Path] = field(default_factory=set)
+
+    def has(self, path: Path) -> bool:
+        """Whether the document (or an override) has a value at a path."""
+        return self.at(path, _NOTHING) is not _NOTHING
+
+    def at(self, path: Path, default: object = None) -> object:
+        """The value at a path."""
+        here: object = self.value
+        for part in path:
+            try:
+                here = here[part]  # type: ignore[index]
+            except (LookupError, TypeError):
+                return default
+        return here
 
     def line_of(self, path: Path) -> int:
-        """The line of a path, or of its closest parent that the file spells out; 0 where there is none."""
+        """The line of a path, or of its closest parent that the file spells out; 1 where there is none."""
         while path not in self.lines and path:
             path = path[:-1]
-        return self.lines.get(path, 0)
+        return self.lines.get(path, 1)
 
     def problem(self, path: Path, message: str) -> Problem:
-        """A Problem at this path."""
+        """A Problem at this path, or at the override that gave what stands there."""
+        if any(path[:end] in self.overrides for end in range(len(path), 0, -1)):
+            return Problem("--set", 0, spell(path), message)
         return Problem(self.file, self.line_of(path), spell(path), message)
 
 
