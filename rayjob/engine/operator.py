@@ -58,6 +58,10 @@ class LlmOperator:
         self.schema = labelled(resolved.taxonomy, resolved.dimensions())
         self.pipeline: RowPipeline = build_pipeline(resolved, work.steps)
         self.resolved = resolved
+        if any(spec.model.startswith("offline/") for spec in work.job.models.values()):
+            from rayjob.llm.offline import register_offline  # imports LiteLLM: only where it is used
+
+            register_offline(resolved.taxonomy)
         self.tally = Tally()
         self.name = uuid.uuid4().hex[:12]
         self.started: dict[int, tuple[float, str]] = {}

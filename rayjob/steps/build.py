@@ -77,7 +77,7 @@ def _arbitrate(step: Step, resolved: Resolved, labels: list[Label]) -> Arbitrate
 
 def _map(step: Step, resolved: Resolved, labels: list[Label]) -> MapUnmapped:
     assert isinstance(step.settings, MapStep)
-    return MapUnmapped(step.name, step.settings, resolved.taxonomy)
+    return MapUnmapped(step.name, step.settings, resolved.taxonomy, resolved.templates.get(step.name))
 
 
 #: The LLM row steps: kind → how it is built.
