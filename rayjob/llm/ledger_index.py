@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rayjob.llm.segments import DamagedError, Entries, decode_index, hi_of, index_bytes
+from rayjob.llm.segments import ENTRY, DamagedError, Entries, decode_index, hi_of, index_bytes
 
 SUFFIX = ".seg"
 #: First read of a segment: all of a small one, and the index of 4,000 answers.
@@ -73,19 +73,19 @@ class Index:
             at += 1
 
 
-def build_index(loaded: Sequence[tuple[str, Entries]]) -> Index:
-    """One index of several segments' entries. Of 10 million answers: 200 MB, twice that while it is built."""
-    entries = (
-        np.concatenate([part for _, part in loaded])
-        if loaded
-        else np.empty(0, [("hi", "<u8"), ("off", "<u4"), ("len", "<u4")])
-    )
-    number = np.repeat(np.arange(len(loaded), dtype=np.uint32), [len(part) for _, part in loaded])
-    hi = np.ascontiguousarray(entries["hi"])
-    order = np.argsort(hi, kind="stable")
-    return Index(
-        hi[order], number[order], entries["off"][order], entries["len"][order], tuple(name for name, _ in loaded)
-    )
+def build_index(loaded: list[tuple[str, Entries]]) -> Index:
+    """One index of several segments' entries. Empties the list: of 10 million answers the index takes 200 MB."""
+    names = tuple(name for name, _ in loaded)
+    counts = [len(part) for _, part in loaded]
+    empty = np.empty(0, ENTRY)
+    hi, offset, length = (np.concatenate([empty[f], *(part[f] for _, part in loaded)]) for f in ("hi", "off", "len"))
+    loaded.clear()
+    segment = np.repeat(np.arange(len(names), dtype=np.uint32), counts)
+    order = np.argsort(hi)
+    hi = hi[order]  # one after the other, so that only one of them stands twice in memory
+    offset = offset[order]
+    length = length[order]
+    return Index(hi, segment[order], offset, length, names)
 
 
 def merge_indexes(indexes: Sequence[Index]) -> Index:

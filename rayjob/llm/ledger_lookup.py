@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from rayjob.llm.ledger_index import (
@@ -22,6 +23,8 @@ from rayjob.llm.segments import DamagedError, decode_record
 GATHER_S = 0.002
 GAP = 1 << 15
 LONGEST_READ = 4 << 20
+#: Reads of object storage take tens of milliseconds each; so many go on at a time.
+READERS = 32
 REFRESH_S = 2.0
 #: Reads a second that looking for other writers' segments may cost.
 REFRESH_READS_PER_S = 10.0
@@ -40,6 +43,7 @@ class Lookup:
         self._known: set[str] = set(index.segments)
         self._wanted: list[_Wanted] = []
         self._reads: set[asyncio.Task[None]] = set()
+        self._pool = ThreadPoolExecutor(READERS, "ledger")
         self._refreshed_at = time.monotonic()
         self._refresh_wait_s = REFRESH_S
         self.refresh_failures = 0
@@ -111,20 +115,27 @@ class Lookup:
 
     async def _read_all(self, wanted: list[_Wanted]) -> None:
         groups = group_places(sorted({place for place, _ in wanted}))
+        shares = [groups[i::READERS] for i in range(min(READERS, len(groups)))]
+        loop = asyncio.get_running_loop()
         blobs: dict[Place, bytes] = {}
-        for found in await asyncio.gather(*(asyncio.to_thread(self._read_group, group) for group in groups)):
+        for found in await asyncio.gather(*(loop.run_in_executor(self._pool, self._read_share, s) for s in shares)):
             blobs |= found
         for place, future in wanted:
             if not future.done():
                 future.set_result(blobs.get(place))
 
-    def _read_group(self, group: list[Place]) -> dict[Place, bytes]:
-        first = group[0].offset
-        try:
-            data = self._files.read_bytes(group[0].segment, first, group[-1].offset + group[-1].length - first)
-        except OSError:
-            return {}
-        return {place: data[place.offset - first : place.offset - first + place.length] for place in group}
+    def _read_share(self, groups: list[list[Place]]) -> dict[Place, bytes]:
+        found: dict[Place, bytes] = {}
+        for group in groups:
+            first, last = group[0], group[-1]
+            try:
+                data = self._files.read_bytes(first.segment, first.offset, last.offset + last.length - first.offset)
+            except OSError:
+                continue
+            for place in group:
+                at = place.offset - first.offset
+                found[place] = data[at : at + place.length]
+        return found
 
 
 def group_places(places: list[Place]) -> list[list[Place]]:
