@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,10 +27,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The rows to have labelled (m,), ascending, and which of them are audit (m,)."""
+    """The rows to have labelled (m,) in the order chosen, representatives first, and which of them are audit (m,)."""
 
     rows: Ints
     is_audit: Bools
+
+    def take(self, places: Ints) -> Chosen:
+        """Those at these places."""
+        return Chosen(self.rows[places], self.is_audit[places])
 
 
 def split_budget(budget: float, rows: int, audit_share: float) -> Budget:
@@ -56,9 +60,14 @@ def represent(
     """
     picked = pick(vectors, np.arange(len(vectors)), budget.representatives, method, seed, clusters)
     audit = draw_audit(len(vectors), picked, budget.audit, seed)
-    rows = np.concatenate([picked, audit])
-    order = np.argsort(rows)
-    return Chosen(rows[order], np.isin(rows, audit)[order])
+    return Chosen(np.concatenate([picked, audit]), np.arange(len(picked) + len(audit)) >= len(picked))
+
+
+def join_chosen(rounds: Sequence[Chosen]) -> Chosen:
+    """All rows bought so far, in the order bought."""
+    return Chosen(
+        np.concatenate([chosen.rows for chosen in rounds]), np.concatenate([chosen.is_audit for chosen in rounds])
+    )
 
 
 def draw_audit(rows: int, taken: Ints, count: int, seed: int) -> Ints:

@@ -12,19 +12,20 @@ from rayjob.vectors.represent import CELL_ROWS, Budget, Chosen, draw_audit, spli
 CANDIDATES = 8
 
 
-def plan_rounds(budget: float, rows: int, rounds: int) -> list[int]:
-    """Labels to buy in each round: equal parts that sum to the budget, never an empty one."""
-    labels = split_budget(budget, rows, 0).representatives
-    parts = np.diff(np.linspace(0, labels, max(1, rounds) + 1).round()).astype(int)
-    return [int(part) for part in parts if part]
+def plan_rounds(budget: float, rows: int, audit_share: float, rounds: int) -> list[Budget]:
+    """What each round buys: half of the representatives first, to know the table, the rest in equal parts.
+
+    The whole audit comes with the last round: drawn from what is then left, it stands for exactly the rows that get
+    their label from others, whereas an earlier one would still hold hard rows that are bought later.
+    """
+    whole = split_budget(budget, rows, audit_share)
+    edges = [0.0, *np.linspace(0.5, 1, rounds)] if rounds > 1 else [0.0, 1.0]
+    parts = np.diff((np.array(edges) * whole.representatives).round()).astype(int)
+    return [Budget(int(part), whole.audit if place == len(parts) - 1 else 0) for place, part in enumerate(parts)]
 
 
 def pick_uncertain(vectors: Floats, margin: NDArray[np.float32], taken: Ints, budget: Budget, seed: int) -> Chosen:
-    """Representatives among the rows of lowest margin, one a k-means cell of them; then the audit from all other rows.
-
-    Audit rows of earlier rounds stem from a table that still held the hard rows bought since, so they judge
-    a little too severely, never too kindly.
-    """
+    """Representatives among the rows of lowest margin, one a k-means cell; then the audit from all others."""
     margin = margin.copy()
     margin[taken] = np.inf
     wanted = min(budget.representatives, len(margin) - len(taken))

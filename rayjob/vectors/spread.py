@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rayjob.vectors.audit import Promise, Threshold, find_threshold
-from rayjob.vectors.check import Bools, Floats, Ints, SpreadError, check_vectors
+from rayjob.vectors.check import Bools, Floats, Ints, SpreadError, blocks, check_vectors
 from rayjob.vectors.propagate import Anchored, Prediction, Propagator, Settings, anchor, fit, is_right, needs_anchors
-from rayjob.vectors.represent import Chosen, Selection, represent, split_budget
+from rayjob.vectors.represent import Budget, Chosen, Selection, join_chosen, represent
 from rayjob.vectors.rounds import margins, pick_uncertain, plan_rounds
 from rayjob.vectors.targets import Label, Targets, read_targets
 
@@ -63,16 +64,33 @@ def spread(vectors: Floats, ask: Ask, plan: Plan, tags: Sequence[str] = (), mult
     Raises SpreadError for vectors that are not finite, a budget that buys nothing, labels of the wrong kind.
     """
     check_vectors(vectors)
-    purse = _Purse(vectors, ask, plan, tuple(tags), multi)
-    curve: list[Step] = []
-    result: Spread | None = None
-    for share in plan_rounds(plan.budget, len(vectors), plan.rounds):
-        purse.buy(share, result)
-        result = conclude(vectors, purse.bought(), purse.targets(), plan, tuple(curve))
-        curve = list(result.curve)
-    if result is None:
-        raise SpreadError("a plan needs at least one round")
-    return result
+    purse = _Purse(ask, tuple(tags), multi)
+    budgets = plan_rounds(plan.budget, len(vectors), plan.audit_share, plan.rounds)
+    for number, budget in enumerate(budgets):
+        seed = plan.seed + number
+        if number == 0:
+            purse.buy(represent(vectors, budget, plan.method, seed))
+        else:
+            margin = _margins(vectors, purse.chosen, purse.targets(), plan)
+            purse.buy(pick_uncertain(vectors, margin, purse.chosen.rows, budget, seed))
+    result = conclude(vectors, purse.chosen, purse.targets(), plan)
+    return replace(result, curve=(*_earlier(vectors, purse, plan, budgets), *result.curve))
+
+
+def _margins(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan) -> NDArray[np.float32]:
+    anchored = anchor(vectors, bought, plan.settings, plan.seed) if needs_anchors(plan.settings) else None
+    model = fit(vectors[bought.rows], targets, plan.settings, anchored)
+    return np.concatenate([margins(model.predict(vectors[part]).scores) for part in blocks(len(vectors))])
+
+
+def _earlier(vectors: Floats, purse: _Purse, plan: Plan, budgets: list[Budget]) -> list[Step]:
+    """The curve's points before the last round: what its audit would have accepted with fewer representatives."""
+    is_audit = purse.chosen.is_audit
+    steps: list[Step] = []
+    for bought in np.cumsum([budget.representatives for budget in budgets])[:-1]:
+        kept = np.flatnonzero((np.arange(len(is_audit)) < bought) | is_audit)
+        steps += conclude(vectors, purse.chosen.take(kept), purse.targets().take(kept), plan).curve
+    return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,7 @@ def fit_and_audit(labelled: Floats, bought: Chosen, targets: Targets, anchored: 
     return Fitted(fit(labelled, targets, plan.settings, anchored), threshold)
 
 
-def conclude(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan, before: tuple[Step, ...] = ()) -> Spread:
+def conclude(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan) -> Spread:
     """From labels already bought to labels accepted, the whole table in memory."""
     anchored = anchor(vectors, bought, plan.settings, plan.seed) if needs_anchors(plan.settings) else None
     fitted = fit_and_audit(vectors[bought.rows], bought, targets, anchored, plan)
@@ -99,7 +117,7 @@ def conclude(vectors: Floats, bought: Chosen, targets: Targets, plan: Plan, befo
     rest = max(1, len(vectors) - len(bought.rows))
     share = float(accepted.sum()) / rest
     step = Step(len(bought.rows), fitted.threshold.audited, share, fitted.threshold)
-    return Spread(bought, fitted.propagator, fitted.threshold, prediction, accepted, (*before, step))
+    return Spread(bought, fitted.propagator, fitted.threshold, prediction, accepted, (step,))
 
 
 def accept(prediction: Prediction, threshold: Threshold) -> Bools:
@@ -130,29 +148,18 @@ def audit(labelled: Floats, bought: Chosen, targets: Targets, anchored: Anchored
 
 
 class _Purse:
-    """What has been bought so far, and how the next rows are chosen."""
+    """What has been bought so far, in the order bought."""
 
-    def __init__(self, vectors: Floats, ask: Ask, plan: Plan, tags: tuple[str, ...], multi: bool | None) -> None:
-        self._vectors, self._ask, self._plan, self._tags, self._multi = vectors, ask, plan, tags, multi
-        self._rows: Ints = np.empty(0, np.int64)
-        self._is_audit: Bools = np.empty(0, bool)
+    def __init__(self, ask: Ask, tags: tuple[str, ...], multi: bool | None) -> None:
+        self._ask, self._tags, self._multi = ask, tags, multi
+        self.chosen = Chosen(np.empty(0, np.int64), np.empty(0, bool))
         self._labels: list[Label] = []
 
-    def buy(self, labels: int, last: Spread | None) -> None:
-        budget = split_budget(labels, len(self._vectors), self._plan.audit_share)
-        seed = self._plan.seed + len(self._rows)
-        if last is None:
-            new = represent(self._vectors, budget, self._plan.method, seed)
-        else:
-            new = pick_uncertain(self._vectors, margins(last.prediction.scores), self._rows, budget, seed)
+    def buy(self, new: Chosen) -> None:
         self._labels.extend(self._ask(new.rows))
-        self._rows = np.concatenate([self._rows, new.rows])
-        self._is_audit = np.concatenate([self._is_audit, new.is_audit])
-        if len(self._labels) != len(self._rows):
-            raise SpreadError(f"{len(self._rows)} rows were asked about and {len(self._labels)} labels came back")
-
-    def bought(self) -> Chosen:
-        return Chosen(self._rows, self._is_audit)
+        self.chosen = join_chosen([self.chosen, new])
+        if len(self._labels) != len(self.chosen.rows):
+            raise SpreadError(f"{len(self.chosen.rows)} rows were asked about, {len(self._labels)} labels came back")
 
     def targets(self) -> Targets:
         return read_targets(self._labels, self._tags, self._multi)

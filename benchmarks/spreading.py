@@ -1,0 +1,234 @@
+"""What spreading costs in accuracy: truth as oracle, several budgets and seeds, beside three simpler ways.
+
+    python benchmarks/spreading.py --data banking77_train.csv banking77_test.csv --out OUT
+
+Reads CSV or Parquet with a text and a label column. Vectors are kept under OUT and computed once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rayjob.choice.embedder import Embedder
+from rayjob.vectors.audit import Promise
+from rayjob.vectors.cache import embed_cached
+from rayjob.vectors.cluster import ClusterSettings, cluster
+from rayjob.vectors.propagate import Settings, fit
+from rayjob.vectors.spread import Plan, spread
+from rayjob.vectors.targets import read_targets
+
+
+@dataclass(frozen=True)
+class Data:
+    """Unit vectors (n, d) and the true label of each row (n,)."""
+
+    vectors: NDArray[np.float32]
+    truth: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run: accuracy of the rows not bought; accepted share of them and its precision; `best` peeks at the truth."""
+
+    way: str
+    share: float
+    seed: int
+    bought: int
+    accuracy: float
+    best: float
+    accepted: float = 0.0
+    precision: float = 1.0
+    seconds: float = 0.0
+
+
+class NpzStore:
+    """Vectors by key in one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self, keys: Sequence[str]) -> dict[str, NDArray[np.floating]]:
+        if not self.path.exists():
+            return {}
+        with np.load(self.path) as kept:
+            known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
+        return {key: known[key] for key in keys if key in known}
+
+    def save(self, vectors: Mapping[str, NDArray[np.floating]]) -> None:
+        known = {**self._all(), **vectors}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(self.path, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
+
+    def _all(self) -> dict[str, NDArray[np.floating]]:
+        if not self.path.exists():
+            return {}
+        with np.load(self.path) as kept:
+            return dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
+
+
+def read_pairs(paths: list[Path], text: str, label: str) -> tuple[list[str], list[str]]:
+    texts: list[str] = []
+    labels: list[str] = []
+    for path in paths:
+        if path.suffix == ".parquet":
+            rows = pq.read_table(path, columns=[text, label]).to_pylist()
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file))
+        texts += [str(row[text] or "") for row in rows]
+        labels += [str(row[label]) for row in rows]
+    return texts, labels
+
+
+def load(options: argparse.Namespace) -> Data:
+    texts, labels = read_pairs(options.data, options.text, options.label)
+    embedder: list[Embedder] = []
+
+    def embed(missing: Sequence[str]) -> NDArray[np.floating]:
+        embedder[:] = embedder or [Embedder(options.model)]
+        return embedder[0](missing)
+
+    vectors = embed_cached(texts, embed, NpzStore(options.out / "vectors.npz"), options.model)
+    return Data(np.asarray(vectors, np.float32), np.array(labels))
+
+
+def best_share(right: NDArray[np.bool_], confidence: NDArray[np.floating], target: float) -> float:
+    """The largest share whose precision reaches the target, found with the truth: what no honest threshold can beat."""
+    order = np.argsort(-confidence, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(precision >= target)
+    return float((enough[-1] + 1) / len(order)) if len(enough) else 0.0
+
+
+def run_spread(data: Data, plan: Plan, share: float, target: float) -> Result:
+    began = time.perf_counter()
+    done = spread(data.vectors, lambda rows: [str(tag) for tag in data.truth[rows]], plan)
+    tags = np.array(done.propagator.tags)
+    right = tags[done.prediction.chosen.argmax(axis=1)] == data.truth
+    rest = ~np.isin(np.arange(len(right)), done.bought.rows)
+    taken = done.accepted
+    return Result(
+        "rayjob", share, plan.seed, len(done.bought.rows), float(right[rest].mean()),
+        best_share(right[rest], done.prediction.confidence[rest], target), float(taken.sum() / rest.sum()),
+        float(right[taken].mean()) if taken.any() else 1.0, time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def run_simple(data: Data, way: str, settings: Settings, share: float, seed: int, target: float) -> Result:
+    """One method on random rows, without audit: only `accuracy` and the peeking `best` say anything."""
+    began = time.perf_counter()
+    rows = draw(len(data.truth), share, seed)
+    targets = read_targets([str(tag) for tag in data.truth[rows]])
+    rest = np.setdiff1d(np.arange(len(data.truth)), rows)
+    seen = fit(data.vectors[rows], targets, settings).predict(data.vectors[rest])
+    right = np.array(targets.tags)[seen.chosen.argmax(axis=1)] == data.truth[rest]
+    best = best_share(right, seen.confidence, target)
+    return Result(way, share, seed, len(rows), float(right.mean()), best, seconds=time.perf_counter() - began)
+
+
+def run_copying(data: Data, clusters: NDArray[np.int32], share: float, seed: int, target: float) -> Result:
+    """Each HDBSCAN cluster takes the commonest label bought in it; its share is the confidence. Outliers get none."""
+    began = time.perf_counter()
+    rows = draw(len(data.truth), share, seed)
+    label = np.full(len(data.truth), "", dtype=object)
+    confidence = np.zeros(len(data.truth))
+    for name in np.unique(clusters[clusters >= 0]):
+        names, counts = np.unique(data.truth[rows[clusters[rows] == name]], return_counts=True)
+        if len(names):
+            label[clusters == name] = names[counts.argmax()]
+            confidence[clusters == name] = counts.max() / counts.sum()
+    rest = np.setdiff1d(np.arange(len(data.truth)), rows)
+    right = label[rest] == data.truth[rest]
+    best = best_share(right, confidence[rest], target)
+    return Result(
+        "hdbscan, copied", share, seed, len(rows), float(right.mean()), best, seconds=time.perf_counter() - began
+    )
+
+
+def draw(rows: int, share: float, seed: int) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng(seed).choice(rows, round(share * rows), replace=False))
+
+
+def run_all(data: Data, options: argparse.Namespace) -> Iterator[Result]:
+    clusters = cluster(data.vectors, ClusterSettings("hdbscan", min_size=5)).labels
+    everyone = len(data.truth)
+    for share in options.shares:
+        for seed in range(options.seeds):
+            plan = Plan(
+                budget=share, audit_share=options.audit_share, method=options.select, rounds=options.rounds,
+                promise=Promise(options.target, 0.05), seed=seed,
+            )  # fmt: skip
+            yield run_spread(data, replace(plan, settings=Settings(method=options.method)), share, options.target)
+            if options.only_ours:
+                continue
+            formula = Settings(method="trust", decay=1.0, neighbours=everyone)
+            yield run_simple(data, "formula, λ = 1, all neighbours", formula, share, seed, options.target)
+            yield run_simple(data, "random linear probe", Settings(method="probe"), share, seed, options.target)
+            yield run_copying(data, clusters, share, seed, options.target)
+
+
+def tabulate(results: list[Result]) -> str:
+    """Means over seeds, as Markdown."""
+    lines = [
+        "| labels | way | accuracy of the rest | accepted | precision, mean (least) | best share with the truth |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for share, way in dict.fromkeys((result.share, result.way) for result in results):
+        found = [result for result in results if (result.share, result.way) == (share, way)]
+        accepted = precision = "–"
+        if way == "rayjob":
+            accepted = f"{np.mean([result.accepted for result in found]):.1%}"
+            kept = [result.precision for result in found]
+            precision = f"{np.mean(kept):.1%} ({min(kept):.1%})"
+        accuracy, best = (np.mean([getattr(result, name) for result in found]) for name in ("accuracy", "best"))
+        lines.append(f"| {share:.0%} | {way} | {accuracy:.1%} | {accepted} | {precision} | {best:.1%} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--out", type=Path, default=Path("out/spreading"))
+    parser.add_argument("--text", default="text")
+    parser.add_argument("--label", default="category")
+    parser.add_argument("--model", default="offline")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.02, 0.05, 0.1, 0.2])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--select", default=Plan().method)
+    parser.add_argument("--method", default=Settings().method)
+    parser.add_argument("--rounds", type=int, default=Plan().rounds)
+    parser.add_argument("--audit-share", type=float, default=Plan().audit_share)
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--only-ours", action="store_true", help="leave the simpler ways out")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    data = load(options)
+    print(f"{len(data.truth)} rows, {len(np.unique(data.truth))} labels, {data.vectors.shape[1]} numbers a vector")
+    results: list[Result] = []
+    with (options.out / "results.jsonl").open("w") as file:
+        for result in run_all(data, options):
+            results.append(result)
+            line = json.dumps(
+                {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(result).items()}
+            )
+            file.write(line + "\n")
+            file.flush()
+            print(line, flush=True)
+    print(tabulate(results))
+    ours = [result for result in results if result.way == "rayjob"]
+    kept = sum(result.precision >= options.target for result in ours)
+    print(f"\nprecision of the accepted at least {options.target:.0%} in {kept} of {len(ours)} runs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from rayjob.vectors.neighbours import Neighbours
+from tests.vectors.clouds import make_clouds
+
+
+def brute(vectors, queries, k):
+    index = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    asked = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    distances = np.linalg.norm(asked[:, None] - index[None], axis=2)
+    rows = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return rows, np.take_along_axis(distances, rows, axis=1)
+
+
+def test_exact_neighbours_are_those_of_brute_force():
+    vectors = make_clouds(300).vectors
+    near = Neighbours(vectors).search(vectors[:40], 7)
+    rows, distances = brute(vectors, vectors[:40], 7)
+    assert np.array_equal(near.rows[:, 1:], rows[:, 1:])
+    assert np.allclose(near.distances[:, 1:], distances[:, 1:], atol=1e-3)
+
+
+def test_more_neighbours_than_rows_are_all_rows():
+    near = Neighbours(make_clouds(4).vectors).search(make_clouds(9).vectors, 10)
+    assert near.rows.shape == (9, 4)
+
+
+def test_no_query_no_answer():
+    near = Neighbours(make_clouds(4).vectors).search(np.empty((0, 16), np.float32), 2)
+    assert near.rows.shape == (0, 2)
+
+
+def test_inverted_lists_find_most_neighbours_and_survive_pickling():
+    vectors = make_clouds(3000, classes=30).vectors
+    index = Neighbours(vectors, exact_rows=1000)
+    near = index.search(vectors[:200], 10)
+    rows, _ = brute(vectors, vectors[:200], 10)
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near.rows, rows, strict=True)])
+    assert recall > 0.9
+    again = pickle.loads(pickle.dumps(index)).search(vectors[:200], 10)
+    assert np.array_equal(again.rows, near.rows)
+
+
+def test_inverted_lists_are_the_same_twice():
+    vectors = make_clouds(3000, classes=30).vectors
+    first, second = (Neighbours(vectors, seed=3, exact_rows=1000).search(vectors, 5) for _ in range(2))
+    assert np.array_equal(first.rows, second.rows)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_equal_rows_lie_at_distance_zero(rows):
+    near = Neighbours(np.ones((rows, 8), np.float32)).search(np.ones((2, 8), np.float32), 3)
+    assert np.allclose(near.distances, 0, atol=1e-3)
