@@ -9,28 +9,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rayjob.labels.stats_pairs import PairCounts
+
 #: Different unmapped tags kept apart, about 20 MB of them. Beyond, those with the smallest hash stay (every split keeps
 #: the same ones, with exact counts) and the others are one number: `unmapped_other`.
 MAX_UNMAPPED = 100_000
 #: Fractions are summed as whole numbers of this size: sums of floats depend on their order.
 _PARTS = 10**12
 
+#: Bins of a confidence histogram, equal in width over 0..1.
+BINS = 20
+
 CALL_SUMS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
 @dataclass(slots=True)
 class Score:
-    """Sum, count and range of one dimension's confidences."""
+    """Sum, count, range and histogram of one dimension's confidences."""
 
     parts: int = 0
     count: int = 0
     below: int = 0
     low: float = 1.0
     high: float = 0.0
+    bins: Counter[int] = field(default_factory=Counter)
 
     def add(self, score: float, threshold: float) -> None:
         """One confidence, and whether it lies below the threshold."""
-        self.merge(Score(round(score * _PARTS), 1, int(score < threshold), score, score))
+        place = min(BINS - 1, int(score * BINS + 1e-9))  # 0.15 belongs to the bin that begins with it
+        self.merge(Score(round(score * _PARTS), 1, int(score < threshold), score, score, Counter({place: 1})))
 
     def merge(self, other: Score) -> None:
         """Everything another one has seen."""
@@ -38,6 +45,7 @@ class Score:
         self.count += other.count
         self.below += other.below
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.bins.update(other.bins)
 
     def to_dict(self) -> dict[str, float | int]:
         """mean, min, max (3 decimals) and below_threshold."""
@@ -64,6 +72,7 @@ class RunStats:
     tags: dict[str, Counter[str]] = field(default_factory=dict)
     scores: dict[str, Score] = field(default_factory=dict)
     calls: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    pairs: PairCounts = field(default_factory=PairCounts)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """One finished row, labelled or failed. What a failed row cost counts; what it half answered does not."""
@@ -89,6 +98,7 @@ class RunStats:
             self.scores.setdefault(dimension, Score()).merge(score)
         for key, sums in other.calls.items():
             self.calls.setdefault(key, Counter()).update(sums)
+        self.pairs.merge(other.pairs)
         self.unmapped.update(other.unmapped)
         self._bound_unmapped()
 
@@ -96,6 +106,7 @@ class RunStats:
         for dimension, label in labels.items():
             tags = [label] if isinstance(label, str) else label
             self.tags.setdefault(dimension, Counter()).update(tag for tag in tags if tag)
+        self.pairs.add(labels)
         for dimension, score in confidence.items():
             if score is not None:
                 self.scores.setdefault(dimension, Score()).add(score, self._threshold_of(dimension))
@@ -155,6 +166,8 @@ class RunStats:
             "by_step": {name: _report(sums) for name, sums in self._grouped(0)},
             "by_model": {name: _report(sums) for name, sums in self._grouped(1)},
             "by_dimension": _spread(dict(self._grouped(0)), dimensions_of or {}),
+            "confidence_hist": {name: [self.scores[name].bins[n] for n in range(BINS)] for name in sorted(self.scores)},
+            "pair_counts": self.pairs.to_dict(),
         }
 
     def _grouped(self, part: int) -> list[tuple[str, Counter[str]]]:

@@ -66,8 +66,13 @@ class HeatMap:
 
 
 def heat_map(pair: str, counts: Mapping[str, Mapping[str, int]], order: Mapping[str, Sequence[str]]) -> HeatMap:
-    """The map of `pair` ("intent×difficulty"); `order` gives the tags' order of a dimension, e.g. the taxonomy's."""
+    """The map of `pair` ("intent×difficulty"), the dimension with more tags downwards.
+
+    `order` gives the tags' order of a dimension, e.g. the taxonomy's; others follow by count.
+    """
     down, _, across = pair.partition("×")
+    if len({tag for row in counts.values() for tag in row}) > len(counts):
+        down, across, counts = across, down, transposed(counts)
     totals: dict[str, int] = {}
     for row in counts.values():
         for tag, count in row.items():
@@ -80,6 +85,15 @@ def heat_map(pair: str, counts: Mapping[str, Mapping[str, int]], order: Mapping[
         found = [counts[name].get(column, 0) for column in columns]
         rows.append((name, tuple(Cell(n, -(-HEAT_LEVELS * n // most)) for n in found), sum(found)))
     return HeatMap(down, across, columns, tuple(rows), tuple(totals[column] for column in columns))
+
+
+def transposed(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """The same table read the other way."""
+    found: dict[str, dict[str, int]] = {}
+    for one, row in counts.items():
+        for other, count in row.items():
+            found.setdefault(other, {})[one] = count
+    return found
 
 
 def ranked(totals: Mapping[str, int], order: Sequence[str]) -> tuple[str, ...]:

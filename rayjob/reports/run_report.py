@@ -17,6 +17,7 @@ from rayjob.reports.wording import STATUS_WORDS, by_count
 
 MAX_ROWS = 200
 MAX_EXAMPLES = 3
+MAX_MAPS = 3
 MAX_UNMAPPED = 100
 
 #: Reading order of ordered pools; the taxonomy's own order is passed in where the caller has it.
@@ -109,9 +110,7 @@ def build_report(files: RunFiles) -> RunReport:
         problems=find_problems(stats, messages(files.failures)),
         samples=success,
         distributions=distributions(stats, success, order),
-        heat_maps=tuple(
-            charts.heat_map(pair, found, order) for pair, found in (stats.get("pair_counts") or {}).items()
-        ),
+        heat_maps=heat_maps(stats, order),
         confidence=confidence(stats, order),
         lines=tuple(time_lines(points)),
         active_s=points[-1].active_s - points[0].active_s if points else 0.0,
@@ -135,6 +134,12 @@ def distributions(stats: Mapping[str, Any], samples: int, order: Order) -> tuple
     """One distribution a dimension."""
     found = stats.get("tag_distributions") or {}
     return tuple(charts.bars(name, found[name], samples) for name in dimensions_in_order(found, order))
+
+
+def heat_maps(stats: Mapping[str, Any], order: Order) -> tuple[charts.HeatMap, ...]:
+    """The pairs of single-select dimensions, smallest table first: it says most at a glance."""
+    maps = [charts.heat_map(pair, found, order) for pair, found in (stats.get("pair_counts") or {}).items()]
+    return tuple(sorted(maps, key=lambda found: (len(found.rows) * len(found.columns), found.down))[:MAX_MAPS])
 
 
 def confidence(stats: Mapping[str, Any], order: Order) -> charts.Ranges:

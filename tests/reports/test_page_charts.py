@@ -39,6 +39,12 @@ def test_a_heat_map_follows_the_order_it_is_given() -> None:
     assert found.totals == (39, 1)
 
 
+def test_the_dimension_with_more_tags_goes_down() -> None:
+    found = heat_map("difficulty×intent", {"expert": {"a": 1, "b": 2, "c": 3}}, {})
+    assert (found.down, found.across, found.columns, found.totals) == ("intent", "difficulty", ("expert",), (6,))
+    assert [name for name, _, _ in found.rows] == ["c", "b", "a"]
+
+
 def test_confidence_shares_one_axis_that_starts_below_the_smallest() -> None:
     stats = {
         "a": {"mean": 0.8, "min": 0.62, "max": 1.0, "below_threshold": 2},
