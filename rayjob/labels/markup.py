@@ -15,7 +15,11 @@ MARKUP = re.compile(
     r"|\A\s*<s>|</s>\s*\Z"
     r"|(?<!\S)/(?:no_)?think(?!\S)"
 )
-MARKUP_HINT = re.compile(r"<[|｜/bepse]|\[unused|INST\]|SYS>>|_of_turn>|think")
+#: One of these is in every text that MARKUP matches. Looking for them costs a tenth of matching.
+MARKUP_HINTS = (
+    "<|", "<｜", "[unused", "INST]", "SYS>>", "_of_turn>", "<bos>", "<eos>", "<pad>", "<s>", "</s>", "/think",
+    "/no_think",
+)  # fmt: skip
 
 # Only where it opens a line: an assistant that explains the tag writes it inside a sentence or a string.
 THINK = re.compile(r"(?:\A|(?<=\n))[ \t]*<(think|thinking|thought)>(.*?)(?:</\1>|\Z)\s*", re.DOTALL | re.IGNORECASE)
@@ -29,12 +33,19 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 def strip_markup(text: str) -> str:
     """`text` without special tokens. Repeats until nothing changes, as removing one can join up another."""
-    while MARKUP_HINT.search(text):
+    while _may_have_markup(text):
         shorter = MARKUP.sub("", text)
         if len(shorter) == len(text):
             break
         text = shorter
     return text
+
+
+def _may_have_markup(text: str) -> bool:
+    for hint in MARKUP_HINTS:  # noqa: SIM110 - any() costs three times the loop, and this runs for every turn
+        if hint in text:
+            return True
+    return False
 
 
 def split_reasoning(text: str) -> tuple[str, str]:
@@ -61,5 +72,7 @@ def make_storable(text: str) -> str:
 
 def clean_text(text: str) -> str:
     """What a prompt may show of a turn: storable, no control characters but tabs and line ends, no markup."""
-    text = CONTROL.sub("", make_storable(text)) if not text.isprintable() else text
+    text = make_storable(text)
+    if not text.replace("\n", "").replace("\t", "").isprintable():  # far cheaper than the pattern, and mostly true
+        text = CONTROL.sub("", text)
     return strip_markup(text.replace("\r\n", "\n")).strip()
