@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class Labelled:
 
     `answers[dimension][row]` are the tags said, or None where the side leaves the dimension open (gold only).
     `confidence[dimension][row]` is nan where none was given. `violations` and `suggestions` count tags over all rows;
-    `violating` says which rows hold a violation.
+    `violating` says which rows hold a violation. `first` are the answers before arbitration, None in rows that were
+    not arbitrated; empty where the side does not keep them.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Labelled:
     violating: Floats
     unlabelled: tuple[str, ...] = ()
     usage: Usage = Usage()
+    first: Mapping[str, Answers] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -110,6 +113,7 @@ def build_labelled(name: str, path: str, records: Iterable[Record], partial: boo
         violating=violating,
         unlabelled=tuple(unlabelled),
         usage=sum_usage(labelled),
+        first=_first_answers(labelled, tuple(answers)),
     )
 
 
@@ -136,6 +140,19 @@ def _answers(records: Sequence[Record], partial: bool) -> tuple[dict[str, Answer
             multi.add(name)
         found[name] = [None if partial and value is None else as_said(value) for value in values]
     return found, frozenset(multi)
+
+
+def _first_answers(records: Sequence[Record], dimensions: Sequence[str]) -> dict[str, Answers]:
+    """`first_labels` of the rows that have them, an object or its JSON text."""
+    first = [_object(record.get("first_labels")) for record in records]
+    if not any(first):
+        return {}
+    return {name: [as_said(one[name]) if name in one else None for one in first] for name in dimensions}
+
+
+def _object(value: object) -> Mapping[str, object]:
+    found = json.loads(value) if isinstance(value, str) and value else value
+    return found if isinstance(found, Mapping) else {}
 
 
 def _confidence(records: Sequence[Record], dimensions: Sequence[str]) -> dict[str, Floats]:

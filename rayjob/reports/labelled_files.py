@@ -16,7 +16,7 @@ from rayjob.store import files
 from rayjob.store.formats import read_records
 
 #: Columns a comparison needs; the conversations of a million rows are read only for the rows that are shown.
-LABEL_COLUMNS = ("id", "uid", "labels", "confidence", "unmapped", "calls")
+LABEL_COLUMNS = ("id", "uid", "labels", "confidence", "unmapped", "calls", "first_labels")
 TEXT_COLUMNS = ("id", "uid", "conversation")
 READABLE = "a run folder (labels/*.parquet), .json, .jsonl or .parquet"
 
