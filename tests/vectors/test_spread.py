@@ -28,7 +28,7 @@ def test_few_labels_reach_most_rows_and_keep_the_promise(rounds):
 
 
 def test_overlapping_clouds_are_accepted_only_in_part():
-    clouds = make_clouds(3000, classes=6, noise=1.6)
+    clouds = make_clouds(3000, classes=6, noise=1.3)
     done = spread(clouds.vectors, clouds.ask, Plan(budget=0.2))
     right = np.array(done.propagator.labels(done.prediction)) == clouds.truth
     assert right.mean() < 0.95
