@@ -12,7 +12,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from rayjob.labels.records import Record
+from rayjob.labels.records import ALL_ROWS, NO_ROWS, Record, Share
 from rayjob.store.errors import translate
 from rayjob.store.files import open_input
 from rayjob.store.jsonread import Stream, is_document, read_lines
@@ -20,7 +20,7 @@ from rayjob.store.jsonscan import read_document
 from rayjob.store.kinds import split_kind
 from rayjob.store.parquetread import read_parquet
 
-__all__ = ["Record", "read_records"]
+__all__ = ["Record", "Share", "read_records"]
 
 #: One request to S3 each.
 BUFFER_BYTES = 4 << 20
@@ -31,25 +31,31 @@ CODECS = {".gz": "gzip", ".zst": "zstd"}
 CODEC_ERRORS = ("zlib", "ZSTD", "Truncated compressed stream", "compressed")
 
 
-def read_records(uri: str, limit: int | None = None) -> Iterator[Record]:
+def read_records(uri: str, limit: int | None = None, share: Share = ALL_ROWS) -> Iterator[Record]:
     """The records of one file, in order, at most `limit`. The extension says what it is; no extension is JSON.
 
     Raises StoreError where the file is missing, forbidden or out of reach. What is wrong inside it is a Record with
-    an error; a file that breaks off gives the records before and one failure.
+    an error; a file that breaks off gives the records before and one failure. A `share` reads its rows only; packed
+    files are not divided: the first share has them whole.
     """
     kind, codec = split_kind(uri)
-    records = read_parquet(uri) if kind == "parquet" else _read_json(uri, kind, codec)
+    if codec and share.count > 1:
+        share = ALL_ROWS if share.index == 0 else NO_ROWS
+    records = read_parquet(uri, share) if kind == "parquet" else _read_json(uri, kind, codec, share)
     return islice(records, limit)
 
 
-def _read_json(uri: str, kind: str, codec: str) -> Iterator[Record]:
+def _read_json(uri: str, kind: str, codec: str, share: Share) -> Iterator[Record]:
+    if share == NO_ROWS:
+        return
     last = Record(-1 if kind == "json" else 0)
     with open_input(uri) as file:
         unpacked = _Unpacked(file, codec) if codec else None
         stream = cast(Stream, io.BufferedReader(unpacked or file, BUFFER_BYTES))
         try:
             lines = kind == "jsonl" and not is_document(stream)
-            for record in read_lines(stream) if lines else read_document(stream):
+            read = read_lines if lines else read_document
+            for record in read(stream, share=share):
                 last = record
                 yield record
         except OSError as error:

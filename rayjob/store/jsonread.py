@@ -13,7 +13,7 @@ from typing import Protocol
 import orjson
 
 from rayjob.labels.markup import SURROGATE
-from rayjob.labels.records import Record
+from rayjob.labels.records import ALL_ROWS, Record, Share
 
 #: A record longer than this is refused, so that a broken file cannot fill the memory.
 MAX_RECORD_BYTES = 64 << 20
@@ -36,14 +36,17 @@ def is_document(stream: Stream) -> bool:
     return DOCUMENT_START.match(stream.peek(4096).removeprefix(BOM)) is not None
 
 
-def read_lines(stream: Stream, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+def read_lines(stream: Stream, max_bytes: int = MAX_RECORD_BYTES, share: Share = ALL_ROWS) -> Iterator[Record]:
     """One record a line, blank lines left out; `row` and `line` are the line's number from 1."""
     number = 0
     while line := stream.readline(max_bytes):
         number += 1
         if len(line) == max_bytes and not line.endswith(b"\n"):
-            yield Record(number, error=f"the line is longer than {max_bytes:,} bytes", line=number)
             _skip_line(stream, max_bytes)
+            if share.has(number):
+                yield Record(number, error=f"the line is longer than {max_bytes:,} bytes", line=number)
+            continue
+        if not share.has(number):
             continue
         text = line.removeprefix(BOM).strip() if number == 1 else line.strip()
         if text:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rayjob.labels.records import Record
+from rayjob.labels.records import ALL_ROWS, Record, Share
 from rayjob.store.jsonread import BOM, MAX_RECORD_BYTES, UTF16_BOMS, Stream, make_record, show
 
 CHUNK_BYTES = 1 << 20
@@ -67,7 +67,7 @@ class _Document:
                 return self.data[self.at : self.at + 1]
 
 
-def read_document(stream: Stream, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+def read_document(stream: Stream, max_bytes: int = MAX_RECORD_BYTES, share: Share = ALL_ROWS) -> Iterator[Record]:
     """The records of a document: the items of a top-level array, or the values one after the other.
 
     `row` counts from 0.
@@ -76,15 +76,16 @@ def read_document(stream: Stream, max_bytes: int = MAX_RECORD_BYTES) -> Iterator
     document.grow()
     document.at = len(BOM) if document.data.startswith(BOM) else 0
     if document.data.startswith(UTF16_BOMS):
-        yield Record(0, error="not UTF-8 but UTF-16; save the file as UTF-8", line=1)
+        if share.has(0):
+            yield Record(0, error="not UTF-8 but UTF-16; save the file as UTF-8", line=1)
         return
     in_array = document.skip(BLANK) == b"["
     if in_array:
         document.advance(document.at + 1)
-    yield from _read_items(document, in_array)
+    yield from _read_items(document, in_array, share)
 
 
-def _read_items(document: _Document, in_array: bool) -> Iterator[Record]:
+def _read_items(document: _Document, in_array: bool, share: Share) -> Iterator[Record]:
     row, closed, first_key = 0, not in_array, b""
     while byte := document.skip(BLANK):
         if byte == b"]" and in_array and not closed:
@@ -98,14 +99,16 @@ def _read_items(document: _Document, in_array: bool) -> Iterator[Record]:
             if not first_key and (found := FIRST_KEY.match(text)):
                 first_key = found.group(1)
             document.advance(end)
-            yield make_record(text, row, line)
+            if share.has(row):
+                yield make_record(text, row, line)
         except _NoEndError as error:
             shown = show(document.data[document.at : document.at + 200])
             more = _resynchronise(document, first_key)
             rest = "" if more else "; the rest of the file is left out"
-            yield Record(row, error=f"broken JSON at byte {start:,}: {error}{rest}: {shown}", line=line)
+            if share.has(row):
+                yield Record(row, error=f"broken JSON at byte {start:,}: {error}{rest}: {shown}", line=line)
         row += 1
-    if not closed:
+    if not closed and share.has(row):
         yield Record(row, error="the array is not closed: the file ends early", line=document.lines)
 
 

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rayjob.labels.records import Record
+from rayjob.labels.records import ALL_ROWS, ROWS_A_TURN, Record, Share
 from rayjob.store.errors import translate
 from rayjob.store.files import open_input
 
-BATCH_ROWS = 256
 
-
-def read_parquet(uri: str, batch_rows: int = BATCH_ROWS) -> Iterator[Record]:
+def read_parquet(uri: str, share: Share = ALL_ROWS) -> Iterator[Record]:
     """The rows of a Parquet file, `row` from 0.
 
     Columns that are null are left out of a row, as JSON would have them.
@@ -22,15 +20,15 @@ def read_parquet(uri: str, batch_rows: int = BATCH_ROWS) -> Iterator[Record]:
     row = 0
     with open_input(uri) as file:
         try:
-            for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=batch_rows):
-                yield from _read_batch(batch, row)
+            for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=ROWS_A_TURN):
+                if any(share.has(place) for place in range(row, row + batch.num_rows)):
+                    yield from (record for record in _read_batch(batch, row) if share.has(record.row))
                 row += batch.num_rows
-        except pa.ArrowException as error:
-            yield Record(row, error=f"damaged Parquet file, the rest of it is left out: {str(error)[:200]}")
-        except OSError as error:
-            if "AWS Error" in str(error) or error.errno is not None:
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and ("AWS Error" in str(error) or error.errno is not None):
                 raise translate(error, uri) from error
-            yield Record(row, error=f"damaged Parquet file, the rest of it is left out: {str(error)[:200]}")
+            if share.has(row):
+                yield Record(row, error=f"damaged Parquet file, the rest of it is left out: {str(error)[:200]}")
 
 
 def _read_batch(batch: pa.RecordBatch, start: int) -> Iterator[Record]:

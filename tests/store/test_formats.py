@@ -11,7 +11,7 @@ import pytest
 
 from rayjob.labels.conversation import parse_record
 from rayjob.store.errors import StoreError
-from rayjob.store.formats import Record, read_records
+from rayjob.store.formats import Record, Share, read_records
 from tests.shared_data import shared
 
 LINE = b'{"messages": [{"role": "user", "content": "hi \xe4\xbd\xa0"}, {"role": "assistant", "content": "ho"}]}\n'
@@ -89,6 +89,26 @@ def test_a_parquet_file_cut_short_is_one_failure(tmp_path: Path) -> None:
     pq.write_table(pa.table({"instruction": ["a"] * 1000}), tmp_path / "a.parquet")
     whole = (tmp_path / "a.parquet").read_bytes()
     assert len(list(read_records(write(tmp_path / "b.parquet", whole[: len(whole) // 2])))) == 1
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz", "a.parquet"])
+def test_shares_of_a_file_are_the_file(tmp_path: Path, name: str) -> None:
+    lines = [b"{broken" if row % 501 == 500 else b'{"instruction": "%d"}' % row for row in range(2_000)]
+    packed = {
+        "a.jsonl": b"\n".join(lines),
+        "a.json": b"[" + b",\n".join(lines),
+        "a.jsonl.gz": gzip.compress(b"\n".join(lines))[:-20],
+    }
+    if name in packed:
+        (tmp_path / name).write_bytes(packed[name])
+    else:
+        pq.write_table(
+            pa.table({"instruction": [str(row) for row in range(2_000)]}), tmp_path / name, row_group_size=300
+        )
+    whole = list(read_records(str(tmp_path / name)))
+    shares = [list(read_records(str(tmp_path / name), share=Share(index, 3))) for index in range(3)]
+    assert sorted((record for share in shares for record in share), key=lambda record: record.row) == whole
+    assert name.endswith(".gz") or all(share for share in shares)
 
 
 @pytest.mark.parametrize(
