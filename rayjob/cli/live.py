@@ -162,7 +162,10 @@ def limit_text(limit: LimitView) -> Text:
 def write_line(view: ProgressView) -> str:
     """One moment in one line, for logs."""
     doing = view.phase or view.stage if not view.is_over else view.status
-    parts = [f"{say_s(view.elapsed_s)}: {doing or 'starting'}: {share(view)}", f"{view.rows_failed:,} failed"]
+    parts = [f"{say_s(view.elapsed_s)}: {doing or 'starting'}"]
+    if not (view.finished or view.calls or view.in_flight or view.is_over):
+        return f"{parts[0]}; {view.stuck}" if view.stuck else parts[0]
+    parts = [f"{parts[0]}: {share(view)}", f"{view.rows_failed:,} failed"]
     if not view.is_over:
         parts += [f"{view.in_flight:,} calls in flight", f"{view.calls_per_s:,.1f}/s"]
     parts += [f"{short(view.prompt_tokens + view.completion_tokens)} tokens", f"${view.cost_usd:,.2f}", time_left(view)]

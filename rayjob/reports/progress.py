@@ -227,6 +227,8 @@ class Tracker:
         self.total = counts.get("total", self.total)
         renamed = {"rows_done": counts.get("done"), "rows_failed": counts.get("failed"), "in_flight": 0, "phase": ""}
         self.latest = {**self.latest, **{key: value for key, value in renamed.items() if value is not None}}
+        if self.points:
+            self._keep_point(self.latest)
 
     @property
     def active_s(self) -> float:

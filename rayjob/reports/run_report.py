@@ -137,9 +137,11 @@ def distributions(stats: Mapping[str, Any], samples: int, order: Order) -> tuple
 
 
 def heat_maps(stats: Mapping[str, Any], order: Order) -> tuple[charts.HeatMap, ...]:
-    """The pairs of single-select dimensions, smallest table first: it says most at a glance."""
+    """The pairs of single-select dimensions, those that the taxonomy names first at the front."""
+    place = {name: index for index, name in enumerate(order)}
     maps = [charts.heat_map(pair, found, order) for pair, found in (stats.get("pair_counts") or {}).items()]
-    return tuple(sorted(maps, key=lambda found: (len(found.rows) * len(found.columns), found.down))[:MAX_MAPS])
+    maps.sort(key=lambda found: (place.get(found.down, 99) + place.get(found.across, 99), found.down, found.across))
+    return tuple(maps[:MAX_MAPS])
 
 
 def confidence(stats: Mapping[str, Any], order: Order) -> charts.Ranges:
@@ -160,7 +162,7 @@ def time_lines(points: Sequence[Point]) -> Iterator[charts.Line]:
     ]
     yield charts.line("Rows finished", "", charts.thin([(p.active_s, p.finished) for p in points]))
     yield charts.line("Calls a second", "/s", calls)
-    yield charts.line("Rows in flight", "", charts.thin([(p.active_s, p.in_flight) for p in points]))
+    yield charts.line("Calls in flight", "", charts.thin([(p.active_s, p.in_flight) for p in points]))
     if points[-1].cost_usd:
         yield charts.line("Cost", "$", charts.thin([(p.active_s, p.cost_usd) for p in points]))
 

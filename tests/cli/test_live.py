@@ -77,6 +77,7 @@ def test_a_line_for_a_log() -> None:
         "6 min 40 s: labelling: 41 %  4,100 of 10,000 rows, 12 failed, 50 calls in flight, 20.4/s, 41.1M tokens, "
         "$12.50, 9 min 36 s left, overload 7, timeout 1"
     )
+    assert write_line(ProgressView(phase="starting Ray", elapsed_s=4)) == "4 s: starting Ray"
     assert write_line(DONE).startswith("6 min 40 s: failed_rows: 100 %  10,000 of 10,000 rows, 20 failed, 41.1M tokens")
     assert write_line(replace(RUNNING, stuck="stuck")).endswith("timeout 1; stuck")
 
