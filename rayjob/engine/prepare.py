@@ -79,7 +79,7 @@ def fold_heirs(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             heir = {"uid": row["uid"], "id": row["id"], "turn": row["turn"]}
             pending[row["inherits"]]["heirs"].append(heir)
         else:
-            pending[row["uid"]] = {**row, "heirs": []}
+            pending[row["uid"]] = {**row, "heirs": list(row.get("heirs") or ())}
     yield from pending.values()
 
 
