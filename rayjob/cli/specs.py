@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ class LocalReader:
         """The text of a file."""
         with open(path, encoding="utf-8") as file:
             return file.read()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file, a folder or something that a glob matches; true for what is not local."""
+        return "://" in path or os.path.exists(path) or next(glob.iglob(path, recursive=True), None) is not None
 
     def list_names(self, folder: str) -> Sequence[str]:
         """The names in a folder, sorted."""

@@ -61,7 +61,9 @@ _MAKERS = {"vector": "embed", "cluster": "cluster", "representative": "represent
 
 
 def _models(loaded: LoadedSpec) -> Iterator[Problem]:
-    have = list(loaded.job.models)
+    have = _written_models(loaded)
+    if have is None:
+        return
     for index, step in enumerate(loaded.job.steps):
         for field in ("model", "unmapped_with"):
             name = getattr(step.settings, field, None)
@@ -74,6 +76,12 @@ def _models(loaded: LoadedSpec) -> Iterator[Problem]:
             yield loaded.text.problem(path, unknown("model", model.fallback, have))
         elif name in _fallbacks(loaded.job, name):
             yield loaded.text.problem(path, f"'{name}' ends up falling back to itself; leave out one fallback")
+
+
+def _written_models(loaded: LoadedSpec) -> list[str] | None:
+    """Names of models, those with mistakes too; None where what is written is no mapping."""
+    written = loaded.text.at(("models",), {})
+    return list(written) if isinstance(written, dict) else None
 
 
 def _fallbacks(job: JobSpec, name: str) -> list[str]:
@@ -145,7 +153,7 @@ def _names(loaded: LoadedSpec) -> Iterator[Problem]:
 
 
 def _budget(loaded: LoadedSpec) -> Iterator[Problem]:
-    budget, have = loaded.job.budget, list(loaded.job.models)
+    budget, have = loaded.job.budget, _written_models(loaded)
     for index, action in enumerate(budget.then if budget else ()):
-        if isinstance(action, UseSpec) and action.use not in have:
+        if isinstance(action, UseSpec) and have is not None and action.use not in have:
             yield loaded.text.problem(("budget", "then", index, "use"), unknown("model", action.use, have))

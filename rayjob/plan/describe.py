@@ -11,7 +11,7 @@ from rayjob.spec.choice import GenerateStep
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.model import Step
 from rayjob.spec.prepare import PrepareStep
-from rayjob.spec.spread import AskStep, EmbedStep
+from rayjob.spec.spread import AskStep, EmbedStep, PropagateStep
 
 #: Columns that `prepare` gives.
 PREPARED = ("transcript", "query", "answer", "reasoning", "signals", "metadata")
@@ -29,6 +29,9 @@ def describe_steps(resolved: Resolved) -> list[PlannedStep]:
 
 def _describe(step: Step, resolved: Resolved) -> PlannedStep:
     resource, scope = RUNS_ON[step.kind]
+    models = _models(step, resolved)
+    if isinstance(step.settings, EmbedStep) and models:
+        resource = "llm"
     reads, writes = EDGES[step.kind](step, resolved)
     return PlannedStep(
         step.name,
@@ -37,7 +40,7 @@ def _describe(step: Step, resolved: Resolved) -> PlannedStep:
         scope,
         tuple(sorted(set(reads))),
         tuple(sorted(set(writes))),
-        _models(step, resolved),
+        models,
     )
 
 
@@ -69,7 +72,9 @@ def _models(step: Step, resolved: Resolved) -> tuple[str, ...]:
     if isinstance(settings, MapStep):
         return (settings.unmapped_with,)
     model = getattr(settings, "model", None)
-    return (model,) if isinstance(settings, LabelStep | ArbitrateStep | GenerateStep) and model else ()
+    if isinstance(settings, EmbedStep) and model not in resolved.job.models:
+        return ()  # a network of its own, not a model behind LiteLLM
+    return (model,) if isinstance(settings, LabelStep | ArbitrateStep | GenerateStep | EmbedStep) and model else ()
 
 
 def _prepare(step: Step, resolved: Resolved) -> Edges:
@@ -86,7 +91,16 @@ def _label(step: Step, resolved: Resolved) -> Edges:
         reads |= _earlier(step, resolved)
     variables = (template.variables & set(PREPARED)) if template else set()
     writes = tuple(f"labels.{name}" for name in settings.dimensions)
-    return (*(f"labels.{name}" for name in reads - set(settings.dimensions)), *variables, "transcript"), writes
+    labels = (f"labels.{name}" for name in reads - set(settings.dimensions))
+    return (*labels, *variables, *_waits_for_spreading(resolved), "transcript"), writes
+
+
+def _waits_for_spreading(resolved: Resolved) -> tuple[str, ...]:
+    """Where labels are spread, label steps answer for chosen rows only, so they run after the choice of them."""
+    if any(isinstance(step.settings, AskStep) and step.settings.source == "label" for step in resolved.job.steps):
+        return ("representative",)
+    spreads = (step.settings for step in resolved.job.steps if isinstance(step.settings, PropagateStep))
+    return ("propagated",) if any(settings.otherwise == "label" for settings in spreads) else ()
 
 
 def _earlier(step: Step, resolved: Resolved) -> set[str]:
@@ -116,7 +130,7 @@ def _map(step: Step, resolved: Resolved) -> Edges:
 def _embed(step: Step, resolved: Resolved) -> Edges:
     settings = step.settings
     assert isinstance(settings, EmbedStep)
-    return ("query",), ("vector",)
+    return settings.reads, ("vector",)
 
 
 def _cluster(step: Step, resolved: Resolved) -> Edges:
@@ -130,7 +144,8 @@ def _represent(step: Step, resolved: Resolved) -> Edges:
 
 def _ask(step: Step, resolved: Resolved) -> Edges:
     assert isinstance(step.settings, AskStep)
-    return ("representative", *_all_labels(resolved)), ("asked",)
+    labels = _all_labels(resolved) if step.settings.source == "label" else ()
+    return ("representative", *labels), ("asked",)
 
 
 def _propagate(step: Step, resolved: Resolved) -> Edges:

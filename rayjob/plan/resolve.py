@@ -21,6 +21,10 @@ from rayjob.spec.yamltext import Path
 class Reader(Protocol):
     """Where spec, taxonomy and prompts are read from: local files or S3."""
 
+    def exists(self, path: str) -> bool:
+        """Whether there is a file, a folder or something that a glob matches; true where only a run would know."""
+        ...
+
     def read_text(self, path: str) -> str:
         """The text of a file. Raises FileNotFoundError."""
         ...
@@ -97,9 +101,8 @@ def read_files(loaded: LoadedSpec, folder: str, reader: Reader) -> tuple[Resolve
     """The same with the problems beside it; where the taxonomy has one, the taxonomy returned is empty."""
     job = _absolute(loaded.job, folder)
     work = _Reading(loaded, job, reader)
+    work.check_input()
     taxonomy, taxonomy_files = work.taxonomy()
-    if work.problems:
-        taxonomy = Taxonomy.of([])
     rules, rules_text = work.rules(taxonomy)
     templates, prompts = work.templates()
     texts = Texts(taxonomy_files, prompts, rules_text, work.text_at(("calibration",), job.calibration))
@@ -159,10 +162,15 @@ class _Reading:
     def refuse(self, path: Path, message: str) -> None:
         self.problems.append(self.loaded.text.problem(path, message))
 
+    def check_input(self) -> None:
+        for file in self.job.input.paths:
+            if not self.reader.exists(file):
+                self.refuse(("input",), f"nothing at {file}; paths are relative to the spec")
+
     def taxonomy(self) -> tuple[Taxonomy, dict[str, str]]:
         folder = self.job.taxonomy
         if folder is None:
-            if self.job.steps_of("label"):
+            if self.job.steps_of("label") and not self.loaded.text.has(("taxonomy",)):
                 self.refuse(("taxonomy",), "missing; label steps need a folder of dimensions")
             return Taxonomy.of([]), {}
         files = self.folder_at(("taxonomy",), folder, "dimension (a .yaml file each)", is_dimension_file)
@@ -170,7 +178,7 @@ class _Reading:
             return Taxonomy.of([]), {}
         taxonomy, problems = parse_taxonomy(files)
         self.problems += [_in_folder(problem, folder) for problem in problems]
-        return taxonomy, files
+        return Taxonomy.of([]) if problems else taxonomy, files
 
     def folder_at(self, path: Path, folder: str, what: str, wanted: _Wanted) -> dict[str, str]:
         try:
@@ -213,7 +221,7 @@ class _Reading:
         folder, name = place
         if name not in files:
             if files:
-                self.refuse(path, f"{unknown('prompt', name, sorted(files))} in {folder}")
+                self.refuse(path, unknown("prompt", name, sorted(files), f" in {folder}"))
             return
         try:
             template = Template(files[name], name, files)

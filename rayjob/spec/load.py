@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import yaml
@@ -43,9 +44,9 @@ def load_spec(text: str, file: str, overrides: Sequence[str] = ()) -> LoadedSpec
 
 
 def read_spec(text: str, file: str, overrides: Sequence[str] = ()) -> tuple[LoadedSpec, list[Problem]]:
-    """The spec without the steps that are wrong, and what is wrong with them: their neighbours can be checked too.
+    """The spec without what is wrong, and what is wrong: the rest can be checked too.
 
-    Raises SpecError where anything else is wrong.
+    Raises SpecError where so much is wrong that there is no rest.
     """
     parsed = parse_yaml(text, file)
     if not isinstance(parsed.value, dict):
@@ -55,12 +56,41 @@ def read_spec(text: str, file: str, overrides: Sequence[str] = ()) -> tuple[Load
     for override in overrides:
         apply_override(parsed, override)
     steps, problems = _steps(parsed)
-    try:
-        job = JobSpec.model_validate({**parsed.value, "steps": ()})
-    except ValidationError as error:
-        raise SpecError([*problems, *problems_of(error, JobSpec, parsed, ())]) from error
+    job, more = _job(parsed)
     job = job.model_copy(update={"steps": tuple(_name_apart(list(steps.values())))})
-    return LoadedSpec(job, parsed, tuple(steps)), problems
+    return LoadedSpec(job, parsed, tuple(steps)), [*problems, *more]
+
+
+#: What stands in for a key that is wrong while the rest is checked.
+STAND_INS: Mapping[str, object] = {"rayjob": 1, "name": "unnamed", "input": "none://", "output": "none://", "steps": ()}
+
+
+def _job(parsed: YamlText) -> tuple[JobSpec, list[Problem]]:
+    """Everything but the steps. What is wrong is left out, so that the rest can be checked all the same."""
+    assert isinstance(parsed.value, dict)
+    try:
+        return JobSpec.model_validate({**parsed.value, "steps": ()}), []
+    except ValidationError as error:
+        problems = problems_of(error, JobSpec, parsed, ())
+        rest = prune(parsed.value, [details["loc"] for details in error.errors(include_url=False)])
+    try:
+        return JobSpec.model_validate({**STAND_INS, **rest, "steps": ()}), problems
+    except ValidationError as error:
+        raise SpecError(problems) from error
+
+
+def prune(tree: dict[str, object], locations: Iterable[Sequence[str | int]]) -> dict[str, object]:
+    """A copy without the value at each location, or without the mapping's entry around it."""
+    rest = deepcopy(tree)
+    for location in locations:
+        here: object = rest
+        for part in location:
+            below = here.get(part) if isinstance(here, dict) else None
+            if isinstance(here, dict) and not (isinstance(below, dict) and part != location[-1]):
+                here.pop(part, None)
+                break
+            here = below
+    return rest
 
 
 def _steps(parsed: YamlText) -> tuple[dict[int, Step], list[Problem]]:

@@ -13,6 +13,11 @@ from rayjob.spec.base import Problem
 #: Where a value stands in its document: keys and indexes from the root.
 Where = tuple[str | int, ...]
 
+#: What plain YAML is made of; any other tag would build an object.
+PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
+)
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -53,12 +58,30 @@ def load_located(text: str, file: str) -> Located:
             found.value = _Walk(loader, found).value(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = f"not YAML: {error.problem or error.context}"
         line = mark.line + 1 if mark else 1
-        found.problems.append(Problem(file, line, "", what + _hint(text, line)))
-    except (yaml.YAMLError, ValueError) as error:  # characters YAML does not take; dates such as 2026-02-31
+        found.problems.append(Problem(file, line, "", f"not YAML: {_say(error, line)}{_hint(text, line)}"))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        found.problems.append(
+            Problem(file, line, "", f"not YAML: a character that YAML does not take ({_code(error)})")
+        )
+    except yaml.YAMLError as error:
         found.problems.append(Problem(file, 1, "", f"not YAML: {' '.join(str(error).split())}"))
     return found
+
+
+def _say(error: yaml.MarkedYAMLError, line: int) -> str:
+    """YAML's problem, with what it was about where that began on another line."""
+    problem, context = str(error.problem or error.context), error.context
+    if problem.startswith("but "):
+        return f"{context}, {problem}"
+    began = error.context_mark.line + 1 if error.context_mark else line
+    return f"{problem} ({context}, which began on line {began})" if context and began != line else problem
+
+
+def _code(error: yaml.reader.ReaderError) -> str:
+    found = error.character
+    return f"U+{found if isinstance(found, int) else ord(found):04X}"
 
 
 def _refuse_bombs(text: str) -> None:
@@ -72,6 +95,10 @@ def _refuse_bombs(text: str) -> None:
         if depth > 100 or isinstance(event, yaml.AliasEvent):
             what = "nested more than 100 levels deep" if depth > 100 else "an alias (*name); write the value out"
             raise yaml.MarkedYAMLError(problem=what, problem_mark=cast(yaml.Mark, event.start_mark))
+
+
+def _short(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _hint(text: str, line: int) -> str:
@@ -89,11 +116,18 @@ class _Walk:
 
     def value(self, node: yaml.Node, where: Where) -> object:
         self.found.lines.setdefault(where, node.start_mark.line + 1)
+        if node.tag not in PLAIN_TAGS:
+            self.found.complain(where, f"the tag {_short(node.tag)} means nothing here; write a plain value")
+            return None
         if isinstance(node, yaml.MappingNode):
             return dict(self.entries(node, where))
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*where, index)) for index, item in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        try:
+            return self.loader.construct_object(node)
+        except ValueError as error:  # a date such as 2026-02-31
+            self.found.complain(where, f"'{node.value}' is no value: {error}; put it in quotes")
+            return None
 
     def entries(self, node: yaml.MappingNode, where: Where) -> Iterator[tuple[str, object]]:
         keys: set[str] = set()

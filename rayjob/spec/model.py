@@ -82,8 +82,10 @@ class JobSpec(SpecModel):
     """One job: input, taxonomy, models, steps, output."""
 
     rayjob: Literal[1] = Field(description="Version of this grammar.")
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the job: letters, digits, . _ -")
-    input: InputSpec
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the job: letters, digits, . _ - without spaces."
+    )
+    input: InputSpec = Field(description="The conversations: a path, a list of paths, or {path, format, limit, …}.")
     taxonomy: str | None = Field(default=None, description="Folder of dimensions, one YAML file each.")
     models: Mapping[str, ModelSpec] = Field(default={}, description="LLMs by the name that steps use.")
     rules: RulesSpec | None = Field(default=None, description="Consistency rules: a path, or {path, evaluate}.")
@@ -91,7 +93,7 @@ class JobSpec(SpecModel):
     budget: BudgetSpec | None = Field(default=None, description="What the job may cost, and what then.")
     ledger: LedgerSpec | None = Field(default=None, description="Where paid answers are kept; default: beside the run.")
     run: RunSpec = Field(default=RunSpec(), description="How the run behaves.")
-    output: OutputSpec
+    output: OutputSpec = Field(description="Where the results go: a folder, or {path, rows_per_file}.")
     steps: tuple[Step, ...] = Field(default=(), description="The pipeline; order comes from what steps read and write.")
 
     @field_validator("rules", mode="before")

@@ -16,7 +16,7 @@ from rayjob.spec.fields import field_at, keys_at
 from rayjob.spec.yamltext import Path, YamlText
 
 #: How many accepted values a message lists before it stops.
-SHOWN = 12
+SHOWN = 16
 #: Fields whose wrong value may be a key pasted in: it is not repeated.
 SECRET = ("api_key_env", "api_key", "params")
 
@@ -34,11 +34,11 @@ def list_some(accepted: Iterable[str]) -> str:
     return f"{shown}, … ({len(names)} in all)" if len(names) > SHOWN else shown
 
 
-def unknown(kind: str, word: object, accepted: Iterable[str]) -> str:
+def unknown(kind: str, word: object, accepted: Iterable[str], where: str = "") -> str:
     """`no dimension called 'domian' (have: domain, task); did you mean 'domain'?`"""
     names = list(accepted)
     have = f" (have: {list_some(names)})" if names else " (there are none)"
-    return f"no {kind} called '{word}'{have}{did_you_mean(str(word), names)}"
+    return f"no {kind} called '{word}'{where}{have}{did_you_mean(str(word), names)}"
 
 
 def type_of(value: object) -> str:
@@ -57,17 +57,34 @@ def show_value(value: object) -> str:
 def problems_of(error: ValidationError, model: type[BaseModel], text: YamlText, base: Path) -> list[Problem]:
     """Every problem of a failed validation, with the line on which it stands; one for each place."""
     found = [(_written(details["loc"], text, base), details) for details in error.errors(include_url=False)]
+    found = [one for one in found if not _follows(one, found, model)]
     problems: list[Problem] = []
     for (site, _), group in groupby(found, key=lambda one: _site(one[0], one[1]["loc"])):
         members = list(group)
         deeper = [(path, details) for path, details in members if len(path) > len(site)]
-        if deeper and isinstance(text.at((*base, *site)), dict):
-            members = deeper  # a mapping was meant to be the alternative that is one
+        if deeper and isinstance(text.at((*base, *site)), dict | list):
+            members = deeper  # a mapping or a list was meant to be the alternative that is one
         problems += _merged(members, model, text, base)
     return problems
 
 
 _Found = tuple[Path, ErrorDetails]
+
+
+def _follows(one: _Found, found: Sequence[_Found], model: type[BaseModel]) -> bool:
+    """Whether a problem goes with another: a list whose entries are wrong, a key missing because it is misspelt."""
+    path, details = one
+    if details["type"] == "too_short":
+        return any(other[: len(path)] == path and len(other) > len(path) for other, _ in found)
+    if details["type"] != "missing":
+        return False
+    misspelt = (
+        loc
+        for other, said in found
+        if said["type"] == "extra_forbidden" and other[:-1] == path[:-1]
+        for loc in [said["loc"]]
+    )
+    return any(f"'{path[-1]}'" in did_you_mean(str(loc[-1]), keys_at(model, loc[:-1])) for loc in misspelt)
 
 
 def _site(written: Path, loc: Sequence[str | int]) -> tuple[Path, bool]:
@@ -105,7 +122,7 @@ def _merged(members: Sequence[_Found], model: type[BaseModel], text: YamlText, b
         if whole:
             problems += [text.problem((*base, *path), said) for said in dict.fromkeys(whole)]
             continue
-        accepted = " or ".join(dict.fromkeys(_accepted(details, model, path) for details in here))
+        accepted = ", or ".join(dict.fromkeys(_accepted(details, model, path) for details in here))
         found = "" if set(path) & set(SECRET) else f"found {show_value(here[0]['input'])}; "
         guess = next((said for details in here if (said := _guess(details))), "")
         problems.append(text.problem((*base, *path), f"{found}accepted: {accepted}{guess}"))
@@ -147,7 +164,7 @@ def _accepted(details: ErrorDetails, model: type[BaseModel], path: Path) -> str:
         keys = keys_at(model, details["loc"])
         return f"a mapping with the keys {list_some(keys)}" if keys else "a mapping"
     if kind == "string_pattern_mismatch":
-        return f"{_about(model, details['loc'])} (as in {context['pattern']})"
+        return f"{_about(model, details['loc'])} (pattern {context['pattern']})"
     say = ACCEPTED.get(kind)
     return say(context) if say else details["msg"].removeprefix("Input should be ")
 
@@ -168,8 +185,8 @@ ACCEPTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "mapping_type": lambda _: "a mapping",
     "too_short": lambda context: f"a list of {context['min_length']} or more",
     "greater_than": lambda context: f"more than {context['gt']:g}",
-    "greater_than_equal": lambda context: f"{context['ge']:g} or more",
+    "greater_than_equal": lambda context: f"at least {context['ge']:g}",
     "less_than": lambda context: f"less than {context['lt']:g}",
-    "less_than_equal": lambda context: f"{context['le']:g} or less",
+    "less_than_equal": lambda context: f"at most {context['le']:g}",
     "literal_error": lambda context: ", ".join(_choices(context)),
 }
