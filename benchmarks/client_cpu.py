@@ -14,15 +14,18 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import aiohttp
 import orjson
 
+from benchmarks.ledger import Disk
 from rayjob.labels.asking import Question
 from rayjob.llm.client import Client
 from rayjob.llm.gate import Gate, direct_exchange
+from rayjob.llm.ledger import Ledger
 from rayjob.llm.limits import Governor, limits_of
 from rayjob.spec.models import ModelSpec
 
@@ -66,13 +69,15 @@ async def measure(ask: Callable[[int], Awaitable[object]], calls: int, in_flight
     return {"cpu_ms": round(1000 * cpu_s / calls, 2), "calls_per_s": round(calls / (time.monotonic() - wall), 1)}
 
 
-async def through_client(url: str, calls: int, in_flight: int, **fields: object) -> dict[str, float]:
-    """Our client with limits, retries and costs."""
+async def through_client(
+    url: str, calls: int, in_flight: int, ledger: Ledger | None = None, **fields: object
+) -> dict[str, float]:
+    """Our client with limits, retries and costs, and a ledger where one is given."""
     spec = ModelSpec.model_validate(
         {"model": "openai/scripted", "api_base": url, "limits": {"concurrency": in_flight}, "temperature": 0.1} | fields
     )
     models = {"worker": spec}
-    client = Client(models, Gate("bench", direct_exchange(Governor(limits_of(models)))))
+    client = Client(models, Gate("bench", direct_exchange(Governor(limits_of(models)))), ledger)
     try:
         return await measure(
             lambda i: client.ask(Question("label", "worker", prompt(i), SCHEMA), orjson.loads), calls, in_flight
@@ -114,6 +119,9 @@ async def run(url: str, calls: int, in_flight: int, only: str) -> dict[str, dict
     ways: dict[str, Callable[[], Awaitable[dict[str, float]]]] = {
         "aiohttp by hand": lambda: through_aiohttp(url, calls, in_flight),
         "client, transport direct": lambda: through_client(url, calls, in_flight, transport="direct"),
+        "client, direct, with ledger": lambda: through_client(
+            url, calls, in_flight, Ledger.open(Disk(), tempfile.mkdtemp()), transport="direct"
+        ),
         "client, litellm hosted_vllm/": lambda: through_client(
             url, calls, in_flight, transport="litellm", model="hosted_vllm/scripted"
         ),
