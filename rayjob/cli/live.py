@@ -110,18 +110,24 @@ def facts(view: ProgressView) -> Iterator[tuple[str, Text]]:
     if not view.is_over:
         rows += [(f"{view.rows_per_s:,.1f}/s", "")]
     yield "rows", joined(rows)
-    calls = [f"{view.calls:,}"]
-    calls += [f"{view.in_flight:,} in flight", f"{view.calls_per_s:,.1f}/s"] if not view.is_over else []
-    hits = f"{view.ledger_hits:,} from the ledger" if view.ledger_hits else ""
-    yield "calls", joined((text, "") for text in (*calls, hits))
-    yield "tokens", Text(tokens(view))
-    yield "cost", joined((text, "") for text in (f"${view.cost_usd:,.2f}", cost_ahead(view), budget(view)))
+    if view.calls or view.in_flight or view.ledger_hits:
+        yield from spending(view)
     for limit in view.limits:
         yield "limit", limit_text(limit)
     if view.errors:
         yield "errors", joined((f"{kind} {count:,}", "warn") for kind, count in view.errors[:6])
     if view.notes:
         yield "note", Text(view.notes[-1])
+
+
+def spending(view: ProgressView) -> Iterator[tuple[str, Text]]:
+    """Calls, tokens and dollars, once there are any."""
+    calls = [f"{view.calls:,}"]
+    calls += [f"{view.in_flight:,} in flight", f"{view.calls_per_s:,.1f}/s"] if not view.is_over else []
+    hits = f"{view.ledger_hits:,} from the ledger" if view.ledger_hits else ""
+    yield "calls", joined((text, "") for text in (*calls, hits))
+    yield "tokens", Text(tokens(view))
+    yield "cost", joined((text, "") for text in (f"${view.cost_usd:,.2f}", cost_ahead(view), budget(view)))
 
 
 def joined(parts: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> Text:
