@@ -12,6 +12,8 @@ FENCE_LINE = re.compile(r"(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
 BACKTICKS = re.compile("```+")
 FENCE_NAME = re.compile(r"\{?\.?([\w+#.-]*)")
 UNNAMED = frozenset(("", "text", "txt", "plaintext", "plain", "code"))
+#: Blanks before a fence; looking further back would cost the square of a long line.
+MAX_INDENT = 80
 #: A block's language shows in its beginning, if at all.
 MARK_CHARS = 2_000
 
@@ -53,7 +55,8 @@ def _fence_lines(text: str) -> Iterator[re.Match[str]]:
     else:
         places = [match.start() for match in BACKTICKS.finditer(text)]
     for at in places:
-        begins_line = not text[text.rfind("\n", 0, at) + 1 : at].strip(" \t")
+        before = text[max(0, at - MAX_INDENT) : at]
+        begins_line = not before[before.rfind("\n") + 1 :].strip(" \t")
         if begins_line and (line := FENCE_LINE.match(text, at)):
             yield line
 

@@ -64,10 +64,10 @@ COMMAND_KEYS = ("command", "cmd", "script", "bash", "shell", "commands")
 WRITING_TOOLS = ("write", "edit", "create", "replace", "patch", "save")
 PATH_KEYS = ("path", "file_path", "filepath", "filename", "file", "target_file")
 
-PROMPT = re.compile(r"^[ \t]*(?:\([\w.-]+\) ?)?(?:[\w.-]+@[\w.-]+:?[~\w/.-]*)?[$❯] +(.+)$", re.MULTILINE)
+PROMPT = re.compile(r"^[ \t]*(?:\([\w.-]+\) ?)?(?:[\w.-]++@[\w.-]++:?[~\w/.-]*+)?[$❯] +(.+)$", re.MULTILINE)
 PARTS = re.compile(r"&&|\|\||[;|\n]")
 LEADS = re.compile(r"^(?:sudo|time|env|nohup|exec|then|do|\w+=\S*)\s+")
-HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1[^\n]*\n.*?(?:^\s*\2\s*$|\Z)", re.DOTALL | re.MULTILINE)
+HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w{1,40}+)\1[^\n]{0,200}+\n.*?(?:^\s*\2\s*$|\Z)", re.DOTALL | re.MULTILINE)
 WRITTEN = re.compile(
     r"(?<![<>&\d])>{1,2}\s*([\w./~-]+)|\b(?:tee(?: -a)?|touch|vim?|nano|sed -i\S*(?: '[^']*')?)\s+([\w./~-]+)"
 )

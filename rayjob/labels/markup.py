@@ -32,10 +32,15 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def strip_markup(text: str) -> str:
-    """`text` without special tokens. Repeats until nothing changes, as removing one can join up another."""
-    while _may_have_markup(text):
-        shorter = MARKUP.sub("", text)
-        if len(shorter) == len(text):
+    """`text` without special tokens.
+
+    Removing one can join up another, so it looks again; the last time it leaves a blank.
+    """
+    for left in ("", "", "", " "):
+        if not _may_have_markup(text):
+            break
+        shorter = MARKUP.sub(left, text)
+        if shorter == text:
             break
         text = shorter
     return text

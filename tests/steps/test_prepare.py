@@ -128,6 +128,37 @@ def test_bad_input_ends_in_rows(tmp_path: Path, data: bytes, good: int, bad: int
     assert all(len(row["transcript"]) <= 20_000 for row in rows)
 
 
+#: Each would take hours where some pattern took the square of its length.
+LONG = 500_000
+NASTY = {
+    "one word": "x" * LONG,
+    "backticks": "`" * LONG,
+    "fences in one line": "``` " * (LONG // 4),
+    "fences": "```\n" * (LONG // 4),
+    "a prompt that never comes": "a@" + "b" * LONG,
+    "heredocs": "$ cat <<" + "a" * LONG,
+    "heredoc signs": "$ x " + "<<a" * (LONG // 3),
+    "nested tokens": "<|" * (LONG // 8) + "a" + "|>" * (LONG // 8),
+    "thinking": "<think>\n" * (LONG // 8),
+    "calls": "<tool_call>" * (LONG // 10),
+    "markers": "[unused9][unused16][unused11]" * (LONG // 30),
+    "blank lines": "\n" * LONG + "x",
+    "blanks": "$ " + " " * LONG + "x",
+    "brackets": "[" * LONG,
+    "a path": "$ cat " + "a/" * (LONG // 2),
+    "redirections": "$ " + "> " * (LONG // 2),
+    "role marks": "[assistant]\n" * (LONG // 12),
+    "names": "Go C R in C " * (LONG // 12),
+}
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_no_text_takes_the_square_of_its_length(text: str) -> None:
+    turns = [{"role": role, "content": text + " end"} for role in ("user", "assistant", "tool", "assistant")]
+    (row,) = prepare({"messages": turns})
+    assert row["failure"] is None
+
+
 LINES = st.lists(
     st.sampled_from([dump_json(chat("a", "b")), "{", "null", '{"messages": []}', '{"instruction": "x"}', "é", "[]"])
 )
