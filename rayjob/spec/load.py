@@ -147,8 +147,10 @@ def _name_apart(steps: list[Step]) -> list[Step]:
 
 def dump_spec(job: JobSpec) -> dict[str, object]:
     """The resolved spec as plain data, defaults filled in: what run.json keeps and the hash covers."""
-    plain = job.model_dump(mode="json", exclude={"steps"})
-    plain["steps"] = [{step.kind: {**step.settings.model_dump(mode="json"), "name": step.name}} for step in job.steps]
+    plain = job.model_dump(mode="json", by_alias=True, exclude={"steps"})
+    plain["steps"] = [
+        {step.kind: {**step.settings.model_dump(mode="json", by_alias=True), "name": step.name}} for step in job.steps
+    ]
     return plain
 
 

@@ -74,7 +74,13 @@ TAG_KEYS = "(have: id, name, description, aliases, subcategory)"
 BAD = {
     "nothing": ("", ["mood.yaml:1: expected keys and values, found nothing"]),
     "a list": ("- a\n", ["mood.yaml:1: expected keys and values, found a list or a single value"]),
-    "broken YAML": (HEAD + "tags: [a\n", ["mood.yaml:4: not YAML: did not find expected ',' or ']' (while parsing a flow sequence, which began on line 3)"]),
+    "broken YAML": (
+        HEAD + "tags: [a\n",
+        [
+            "mood.yaml:4: not YAML: did not find expected ',' or ']' "
+            "(while parsing a flow sequence, which began on line 3)"
+        ],
+    ),
     "a tab": (
         HEAD + "tags:\n\t- id: x\n",
         ["mood.yaml:4: not YAML: found character that cannot start any token (indent with spaces, not tabs)"],
