@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from rayjob.plan.describe import describe_steps
 from rayjob.plan.resolve import Resolved
 from rayjob.spec.models import ModelSpec
 
@@ -23,8 +24,8 @@ def fingerprint_parts(resolved: Resolved) -> dict[str, str]:
         parts[f"taxonomy {name}"] = repr(dimension)
     for step in job.steps:
         parts[f"step {step.name}"] = [step.kind, step.settings.model_dump(mode="json", exclude=ABOUT_NAMES)]
-    for name, model in job.models.items():
-        parts[f"model {name}"] = _answering(model)
+    for name in used_models(resolved):
+        parts[f"model {name}"] = _answering(job.models[name])
     for folder, files in resolved.texts.prompts.items():
         parts |= {f"prompt {folder.rsplit('/', 1)[-1]}/{name}": text for name, text in files.items()}
     if job.rules:
@@ -32,6 +33,19 @@ def fingerprint_parts(resolved: Resolved) -> dict[str, str]:
     if resolved.texts.calibration:
         parts["calibration"] = resolved.texts.calibration
     return {name: _digest(parts[name]) for name in sorted(parts)}
+
+
+def used_models(resolved: Resolved) -> list[str]:
+    """The models that steps ask, and those that these fall back to. A budget's cheaper model is not among them."""
+    models = resolved.job.models
+    found: list[str] = []
+    waiting = [name for step in describe_steps(resolved) for name in step.models]
+    while waiting:
+        name = waiting.pop()
+        if name in models and name not in found:
+            found.append(name)
+            waiting += [models[name].fallback or ""]
+    return sorted(found)
 
 
 def _answering(model: ModelSpec) -> dict[str, object]:
