@@ -1,4 +1,4 @@
-"""Compares a run of specs/trial-v4.yaml with a recorded trial: stats keys that must be equal, and every record's labels.
+"""Compares a run of specs/trial-v4.yaml with a recorded trial: the stats that must be equal, every record's labels.
 
 python tools/check_trial.py RUN_FOLDER STATS.json LABELED.json
 """

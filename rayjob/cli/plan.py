@@ -37,13 +37,17 @@ def plan(
 def _estimate(opened: Opened, latency_s: float) -> None:
     from rayjob.cli.style import console
     from rayjob.engine.sampling import sample_input
-    from rayjob.steps.estimate import estimate_steps, estimate_times
+    from rayjob.steps.estimate import estimate_steps, estimate_times, with_calls
+    from rayjob.steps.rehearse import can_rehearse, rehearse
 
     resolved = opened.resolved
     sample = sample_input(resolved.job)
     console.print(f"\ninput: {sample.describe()}", markup=False)
     names = [step.name for step in opened.plan.steps() if step.kind in ("label", "arbitrate", "map")]
     steps = estimate_steps(resolved, names, sample.rows, sample.samples)
+    models = list(dict.fromkeys(step.model for step in steps))
+    if sample.exact and can_rehearse(resolved, names, models, len(sample.rows)):
+        steps = with_calls(steps, rehearse(resolved, names, sample.rows))
     if not steps:
         return
     console.print(_steps_table(steps, opened))
@@ -77,7 +81,7 @@ def _summary(steps: list[StepEstimate], opened: Opened, sample: InputSample) -> 
     prompt = sum(step.prompt_tokens for step in steps)
     fixed = sum(step.calls * step.fixed_tokens for step in steps)
     calls = sum(step.calls for step in steps)
-    sure = sum(step.calls for step in steps if not step.assumed)
+    sure = sum(step.calls for step in steps if not step.assumed.endswith("assumed"))
     told = f"calls: {calls:,.0f}" + (f" ({sure:,.0f} for labels, {calls - sure:,.0f} assumed)" if calls > sure else "")
     unknown = sorted({step.model for step in steps if not prices_of(models[step.model]).known})
     price = f"; no price known for {', '.join(unknown)} (set models.NAME.price)" if unknown else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ def start(opened: Opened, *, resume_changed: bool = False, redo: tuple[str, ...]
     from rayjob.cli.style import console
 
     secrets = find_secrets(opened)
+    hush_native_code()
     with LiveDisplay(console) as display:
         console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
         from rayjob.engine.run import Run, RunRequest
@@ -59,6 +61,17 @@ def start(opened: Opened, *, resume_changed: bool = False, redo: tuple[str, ...]
             outcome = session.execute()
     say_ending(session, outcome)
     return outcome.exit_code
+
+
+def hush_native_code() -> None:
+    """Ray's C++ side writes to descriptor 2 past Python, which gets one of its own. RAYJOB_DEBUG=1 shows all."""
+    if os.environ.get("RAYJOB_DEBUG") == "1":
+        return
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def find_secrets(opened: Opened) -> dict[str, str]:
@@ -103,10 +116,9 @@ def say_ending(session: Run, outcome: RunOutcome) -> None:
     """Where things are, and the three most frequent problems."""
     from rayjob.cli.live import Ending, summarise
     from rayjob.cli.style import console
-    from rayjob.reports.problems import find_problems
+    from rayjob.reports.run_files import read_problems
 
-    stats = session.folder.read_json("stats.json") or {}
     message = ""
     if outcome.status == "stopped":
         message = f"stopped ({outcome.why}); everything finished is committed; the same command goes on"
-    console.print(summarise(Ending(session.log.view(), outcome.path, find_problems(stats), message)))
+    console.print(summarise(Ending(session.log.view(), outcome.path, read_problems(outcome.path), message)))

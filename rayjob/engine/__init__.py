@@ -7,7 +7,6 @@ BEFORE_IMPORT = {
     "RAY_DATA_USE_DATASOURCE_V2": "0",  # its first read_parquet took 6-9 s, the older reader 0.3 s
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or every import of litellm asks the network for prices
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its C++ side tells users of actor restarts that it handles itself
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

@@ -40,7 +40,7 @@ class EventLog:
     def view(self) -> ProgressView:
         """The run as of now."""
         with self.lock:
-            return self.tracker.view()
+            return self.tracker.view(time.time())
 
     def events(self) -> list[Event]:
         """All events of the folder, those of earlier sessions too."""

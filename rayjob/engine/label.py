@@ -38,7 +38,7 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     """The shape for `rows` rows on a cluster of `cpus`. `slowdown` divides the concurrency (the final sweep's is 4)."""
     wanted = max((job.models[name].limits.concurrency for name in models if name in job.models), default=1)
     concurrency = max(1, min(wanted // slowdown, max(1, rows)))
-    most = job.run.actors.max or max(1, cpus)
+    most = job.run.actors.max or max(1, cpus - 3)  # reading, filtering and writing need a slot each
     actors = max(job.run.actors.min, min(most, math.ceil(concurrency / IN_FLIGHT_PER_ACTOR), max(1, rows // 8)))
     share = math.ceil(concurrency / actors)
     block = max(8, min(256, math.ceil(ADMITTED * share / TASKS_PER_ACTOR)), rows // 4_000)
@@ -51,7 +51,7 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
         rows_a_block=block,
         tasks=TASKS_PER_ACTOR,
         rows_a_file=job.output.rows_per_file or max(block, min(MOST_ROWS_A_FILE, rows // MOST_FILES)),
-        cpus_per_actor=1.0 if cpus >= 4 else 0.25,
+        cpus_per_actor=1.0 if cpus >= 8 else 0.25,
     )
 
 
@@ -63,10 +63,12 @@ def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name:
     where = parse_address(folder.checkpoint(name))
     root = parse_address(folder.path)
     context = DataContext.get_current()
-    context.checkpoint_config = CheckpointConfig(
+    checkpoint = CheckpointConfig(
         id_column="uid", checkpoint_path=where.path, override_filesystem=where.filesystem(),
         delete_checkpoint_on_success=False,
     )  # fmt: skip
+    checkpoint.checkpoint_actor_pool_max_size = 1  # more of it would take slots from the rest
+    context.checkpoint_config = checkpoint
     try:
         address = parse_address(source)
         dataset = ray.data.read_parquet(address.path, filesystem=address.filesystem(), file_extensions=["parquet"])
@@ -78,8 +80,6 @@ def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name:
             fn_constructor_args=(work,),
             compute=_pool(ActorPoolStrategy, shape),
             num_cpus=shape.cpus_per_actor,
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         dataset.write_datasink(RunSink(folder.path, root.filesystem(), root.path, shape.rows_a_file))
     finally:

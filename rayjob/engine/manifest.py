@@ -13,6 +13,7 @@ from rayjob.engine.tally import Tally, add_tallies
 from rayjob.plan.fingerprint import differences, fingerprint, fingerprint_parts
 from rayjob.plan.graph import Plan
 from rayjob.plan.resolve import Resolved
+from rayjob.plan.show import show_tree
 from rayjob.spec.load import dump_spec
 from rayjob.spec.models import BudgetSpec
 from rayjob.store import files
@@ -135,7 +136,7 @@ class Manifest:
                 "sessions": self.sessions, "resumes": self.sessions[1:], "versions": versions(),
                 "dimensions": {name: dimensions[name].select for name in self.resolved.dimensions()},
                 "taxonomy_hash": self.resolved.taxonomy.hash[:16],
-                "spec": dump_spec(self.resolved.job),
+                "spec": dump_spec(self.resolved.job), "plan_text": show_tree(self.plan, self.resolved),
             },
         )  # fmt: skip
 

@@ -75,6 +75,7 @@ class LlmOperator:
         await self.ready
         rows = table.to_pylist()
         done = await asyncio.gather(*(self._row(row) for row in rows))
+        await self._note()  # the pool may be gone before the next beat
         out = [heir for row in done if row is not None for heir in with_heirs(row)]
         return to_table(out, self.schema)
 

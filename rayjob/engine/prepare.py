@@ -46,14 +46,14 @@ def prepare_step(job: JobSpec) -> PrepareStep:
 
 
 def prepare_rows(job: JobSpec, inputs: Iterable[FileInfo]) -> Iterator[dict[str, Any]]:
-    """The prepared rows of some input files, in order, heirs folded into the sample that they inherit from."""
+    """The prepared rows of some input files, in order."""
     step = Prepare(prepare_step(job), job.input.format, job.input.sample, job.input.seed)
     left = job.input.limit
     for info in inputs:
         records = read_records(info.uri, left)
         if left is not None:
             records = _count_down(records, counter := [0])
-        yield from fold_heirs(step(records, info.name))
+        yield from step(records, info.name)
         if left is not None:
             left -= counter[0]
             if left <= 0:
@@ -64,23 +64,6 @@ def _count_down(records: Iterable[Any], counter: list[int]) -> Iterator[Any]:
     for record in records:
         counter[0] += 1
         yield record
-
-
-def fold_heirs(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Samples in order; one that inherits becomes an entry in `heirs` of its source, which precedes it."""
-    pending: dict[str, dict[str, Any]] = {}
-    record: tuple[Any, Any] | None = None
-    for row in rows:
-        place = (row["source"], row["row"])
-        if place != record:
-            yield from pending.values()
-            pending, record = {}, place
-        if row.get("inherits") in pending:
-            heir = {"uid": row["uid"], "id": row["id"], "turn": row["turn"]}
-            pending[row["inherits"]]["heirs"].append(heir)
-        else:
-            pending[row["uid"]] = {**row, "heirs": list(row.get("heirs") or ())}
-    yield from pending.values()
 
 
 def blocks_of(rows: Iterable[dict[str, Any]], rows_a_block: int = ROWS_A_BLOCK) -> Iterator[pa.Table]:

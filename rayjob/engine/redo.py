@@ -15,8 +15,20 @@ from rayjob.store.runfolder import RunFolder
 
 #: What is being taken back; finished by the next session where this one dies in the middle.
 INTENT = "redo.json"
+#: How Ray names the marks of files whose commit has not come.
+PENDING = ".pending.parquet"
 #: Failures of the outside world, which another attempt may well mend.
 TRANSIENT = ("timeout", "overload", "server", "connection", "auth")
+
+
+def count_committed(folder: RunFolder, stage: str) -> int:
+    """Rows that a stage has committed, heirs included, by the footers of its checkpoint."""
+    count = 0
+    for uri in folder.parquet(f"checkpoints/{stage}"):
+        if not uri.endswith(PENDING):
+            with files.open_input(uri) as source:
+                count += int(pq.read_metadata(source).num_rows)
+    return count
 
 
 def take_back(folder: RunFolder, stage: str, kinds: Collection[str]) -> int:

@@ -15,7 +15,7 @@ from rayjob.engine.label import run_label, shape_of
 from rayjob.engine.manifest import Manifest
 from rayjob.engine.operator import OperatorJob, Secrets
 from rayjob.engine.prepare import Prepared, run_prepare
-from rayjob.engine.redo import TRANSIENT, finish_redo, take_back
+from rayjob.engine.redo import TRANSIENT, count_committed, finish_redo, take_back
 from rayjob.engine.session import connect, count_cpus
 from rayjob.engine.watch import Watcher
 from rayjob.llm.limits import limit_key, limits_of
@@ -104,18 +104,18 @@ class Run:
         for note in notes:
             self.log.write("note", message=note)
         self.manifest.total = self.prepared.rows + self.prepared.heirs
-        self.log.write("progress", phase="input read", rows_done=0, rows_failed=0)
         self.log.tracker.total = self.manifest.total
 
     def _label(self, stage: Stage) -> None:
         assert self.prepared is not None
-        self.label_rows(stage, self.prepared.path, self.prepared.rows)
+        self.label_rows(stage, self.prepared.path, self.prepared.rows, self.prepared.heirs)
 
-    def label_rows(self, stage: Stage, source: str, rows: int) -> None:
+    def label_rows(self, stage: Stage, source: str, rows: int, heirs: int = 0) -> None:
         """Label prepared rows; then once more, slowly, those that the outside world failed."""
         if self.request.redo:
             take_back(self.folder, stage.name, self.request.redo)
-        self._ask(stage, source, rows, slowdown=1)
+        if count_committed(self.folder, stage.name) < rows + heirs:
+            self._ask(stage, source, rows, slowdown=1)
         if not self.why and self.job.run.retry_sweep:
             again = take_back(self.folder, stage.name, TRANSIENT)
             if again:
@@ -156,7 +156,9 @@ class Run:
 
     def watch(self, governor: Any, stage: Callable[[], None]) -> None:
         """Run a stage in a thread of its own while this one watches it; end it early when there is reason to."""
-        names = {limit_key(spec): name for name, spec in self.job.models.items()}
+        names: dict[str, list[str]] = {}
+        for name, spec in self.job.models.items():
+            names.setdefault(limit_key(spec), []).append(name)
         watcher = Watcher(
             self.ray, governor, self.manifest.run, self.log, stall_s=self.job.run.stall_s,
             most_failed=self.manifest.most_failed(), show=lambda: self.request.show(self.log.view()), limits=names,

@@ -31,7 +31,9 @@ def connect(address: str | None = None) -> Any:
 def _local_options() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return {
-        "num_cpus": max(2, cores),  # one core must still read, call and write at the same time
+        # Slots, not cores: reading, the checkpoint's filter, calling and writing each hold some at the same time, and a
+        # resume on two slots starved (the filter held both). All of them mostly wait.
+        "num_cpus": cores + 3,
         "include_dashboard": os.environ.get("RAYJOB_DASHBOARD") == "1",
         "object_store_memory": LOCAL_OBJECT_STORE_BYTES,
     }

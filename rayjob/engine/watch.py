@@ -20,7 +20,7 @@ class Watcher(threading.Thread):
 
     def __init__(
         self, ray: Any, governor: Any, run: str, log: EventLog, *, stall_s: float, most_failed: float | None,
-        show: Callable[[], None] = lambda: None, limits: dict[str, str] | None = None,
+        show: Callable[[], None] = lambda: None, limits: dict[str, list[str]] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(name="rayjob-watch", daemon=True)
         self.ray, self.governor, self.run_id, self.log = ray, governor, run, log
@@ -88,7 +88,7 @@ class Watcher(threading.Thread):
 
     def _progress(self, tally: Tally, view: dict[str, Any]) -> dict[str, Any]:
         base = self.base
-        limits = {self.models_of.get(key, key): _lane(lane) for key, lane in view["lanes"].items()}
+        limits = {"+".join(self.models_of.get(key, [key])): _lane(lane) for key, lane in view["lanes"].items()}
         return {
             "rows_done": base.rows_done + tally.rows_done,
             "rows_failed": base.rows_failed + tally.rows_failed,

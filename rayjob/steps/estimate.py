@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rayjob.labels.tokens import count_tokens
@@ -110,6 +110,20 @@ def _estimate(
         prompt, answer = TOKENS_A_MAPPING
         assumed = f"{UNMAPPED_SHARE:.0%} of rows assumed"
         yield StepEstimate(step.name, settings.unmapped_with, total * UNMAPPED_SHARE, 0, prompt, answer, assumed)
+
+
+def with_calls(steps: Sequence[StepEstimate], calls: Mapping[tuple[str, str], int]) -> list[StepEstimate]:
+    """The estimates with calls that were counted in a rehearsal; an assumed step's are spread over its parts."""
+    found: list[StepEstimate] = []
+    left = dict(calls)
+    for step in steps:
+        name = step.step.partition(" (")[0]
+        parts = [other for other in steps if other.step.partition(" (")[0] == name]
+        share = left.get((name, step.model), 0)
+        count = share if step is parts[-1] else share // len(parts)
+        left[name, step.model] = share - count
+        found.append(replace(step, calls=count, assumed="rehearsed" if step.assumed else ""))
+    return found
 
 
 def measure(label: Label, rows: Sequence[Row]) -> tuple[int, int]:
