@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rayjob.spec.base import SpecModel
 
@@ -69,3 +69,11 @@ class PrepareStep(SpecModel):
         description="With sparse: replies that are skipped get the labels of the nearest labelled reply before them.",
     )
     truncate: TruncateSpec = Field(default=TruncateSpec(), description="How long a transcript may be.")
+
+    @model_validator(mode="after")
+    def _check_slicing(self) -> Self:
+        if self.sparse and self.slice != "every_reply":
+            raise ValueError(f"sparse chooses among replies: it needs slice: every_reply (found {self.slice})")
+        if self.inherit and not self.sparse:
+            raise ValueError("inherit is for the replies that sparse skips: it needs sparse: {full: 10, every: 5}")
+        return self
