@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ import pytest
 from rayjob.labels.conversation import parse_record
 from rayjob.store.errors import StoreError
 from rayjob.store.formats import Record, Share, read_records
+from rayjob.store.jsonscan import read_document
 from tests.shared_data import shared
 
 LINE = b'{"messages": [{"role": "user", "content": "hi \xe4\xbd\xa0"}, {"role": "assistant", "content": "ho"}]}\n'
@@ -127,3 +130,16 @@ def test_real_files_are_read_whole(path: str, count: int, formats: set[str]) -> 
     records = list(read_records(str(shared(path))))
     assert len(records) == count
     assert {parse_record(record.value).format for record in records} == formats
+
+
+def test_three_damaged_bytes_cost_three_records_at_most() -> None:
+    whole = shared("gold108/raw_samples.json").read_bytes()
+    random = Random(7)
+    for _ in range(20):
+        damaged = bytearray(whole)
+        for _ in range(3):
+            damaged[random.randrange(len(damaged))] = random.choice(b'"{}[]\\,:x\xff')
+        records = list(read_document(io.BufferedReader(io.BytesIO(bytes(damaged)))))
+        good = [record for record in records if not record.error]
+        assert len(good) >= 105
+        assert all(parse_record(record.value).turns for record in good)
