@@ -82,7 +82,7 @@ class _Lane:
 
     def want(self) -> int:
         """Permits for those who wait, and for those who will start before the next report."""
-        ahead = min(max(self.started, 2), 2 * max(1, self.slots)) if not self.idle else 0
+        ahead = min(2 * max(self.started, 2), 2 * max(1, self.slots)) if not self.idle else 0
         return max(0, self.waiting + ahead - self.stock)
 
 

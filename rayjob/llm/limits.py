@@ -116,16 +116,18 @@ class Lane:
         """(starts, wait_s, hold) as far as breaker, pause and rates go."""
         if now < self.pace.paused_until:
             return 0, self.pace.paused_until - now, True
-        calls, wait_s = self.breaker.allow(report.want, now)
+        # No more than will be used soon: permits that pile up while slots are short would all be used at once later.
+        soon = max(0, self.clients[report.client].slots - report.in_flight) + 2 * max(2, report.started) - report.stock
+        calls, wait_s = self.breaker.allow(max(0, min(report.want, soon)), now)
         if calls == 0 and self.breaker.is_open:
             return 0, wait_s, True
         waiting = max(1, sum(1 for client in self.clients.values() if client.report.waiting))
         for bucket, each in ((self.requests, 1.0), (self.tokens, report.est_tokens), (self.learned, 1.0)):
             if bucket is None or calls == 0:
                 continue
-            fitting = bucket.starts(each, now)
-            calls = min(calls, -(-fitting // waiting))
-            if calls < report.waiting:
+            fitting = -(-bucket.starts(each, now) // waiting)
+            if fitting < calls:
+                calls = fitting
                 wait_s = max(wait_s, LEAST_WAIT_S, bucket.wait_s(each))
                 self._rate_bound_at = now if bucket is self.learned else self._rate_bound_at
         return calls, wait_s, False

@@ -107,14 +107,14 @@ class Pace:
         busy = in_flight >= 0.9 * self.flight.value
         factor = self.slowness.judge(now, busy=busy)
         if factor < 1.0:
-            self.flight.cut(factor * self.flight.value, factor * self.flight.value, now)
+            self.flight.value = max(self.flight.least, factor * self.flight.value)
             self.cuts += 1
         elif factor > 1.0:
             self.flight.value = min(self.flight.most, factor * self.flight.value)
         if now < self._held_until:
             return
         self._answer_trickle(in_flight, now, flight_binds=busy and not rate_binds)
-        if busy:
+        if busy and not self.slowness.forbids_growth:
             self.flight.grow(seconds, now)
         if rate_binds:
             self.rate.grow(seconds, now)

@@ -1,9 +1,9 @@
 """Finds the server that slows down under our load without ever saying so (a vLLM does). Pure; the clock is an argument.
 
 Latency alone cannot tell "our load is too much" from "a slow hour" or an honest wide spread. So a cut is an experiment:
-when the median doubles, concurrency goes to three quarters; if the median follows, the cut stays, otherwise it is
-undone and the slower median becomes what is normal. (Idea of the limit: Netflix concurrency-limits' Gradient2; the
-check is ours.)
+when the median is two and a half times the normal one, concurrency goes to three quarters; if the median follows, the cut
+stays until it is normal again, otherwise it is undone and the slower median becomes what is normal. (Idea of the limit:
+Netflix concurrency-limits' Gradient2; the check is ours.)
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ LEAST_EPOCH_S = 2.0
 SETTLE_MEDIANS = 3.0
 #: Calls sent in the first moments, before the ramp is over, are the first measure of what is normal.
 FIRST_S, FIRST_LEAST = 0.5, 20
-TOLERANCE = 2.0
+TOLERANCE = 2.5
 CUT = 0.75
 FOLLOWED = 0.9
+#: Above this, growing would only make it worse.
+STILL_SLOW = 1.5
 
 
 class Slowness:
@@ -50,6 +52,12 @@ class Slowness:
         if self._epoch_began is None:
             self._epoch_began = now - latency_s
         self._latencies.append(latency_s)
+
+    @property
+    def forbids_growth(self) -> bool:
+        """Whether an experiment is going on, or the last epoch was slow."""
+        slow = self.median_s is not None and self.normal_s is not None and self.median_s > STILL_SLOW * self.normal_s
+        return slow or self._before_cut is not None
 
     def judge(self, now: float, *, busy: bool) -> float:
         """The factor that concurrency is to be changed by: 1, CUT, or 1/CUT to undo. `busy`: the cap is used."""

@@ -64,11 +64,15 @@ def feed(slowness: Slowness, latency_s: float, begin: float, seconds: float) -> 
 def test_a_cut_that_helps_stays_and_one_that_does_not_is_undone() -> None:
     slowness = Slowness(0.0)
     assert feed(slowness, 1.0, 0, 20) == []
-    assert feed(slowness, 2.5, 20, 4) == [CUT]
-    assert feed(slowness, 1.8, 24, 20) == []  # it followed
-    assert feed(slowness, 2.5, 44, 4) == [CUT]
-    assert feed(slowness, 2.5, 48, 11) == [1 / CUT]  # it did not: slow is normal now
-    assert feed(slowness, 2.5, 59, 30) == []
+    assert feed(slowness, 3.0, 20, 4) == [CUT]
+    assert slowness.forbids_growth
+    assert feed(slowness, 2.2, 24, 20) == []  # it followed
+    assert slowness.forbids_growth
+    assert feed(slowness, 1.1, 44, 6) == []
+    assert not slowness.forbids_growth
+    assert feed(slowness, 3.0, 50, 4) == [CUT]
+    assert feed(slowness, 3.0, 54, 13) == [1 / CUT]  # it did not: slow is normal now
+    assert feed(slowness, 3.0, 67, 30) == []
 
 
 @pytest.mark.parametrize(

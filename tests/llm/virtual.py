@@ -119,7 +119,7 @@ class World:
         if fault == "overload":
             raise ProviderError("overload", "injected", 1.0)
         load = max(1.0, self.in_flight / self.capacity) if self.capacity else 1.0
-        slow = 2.5 if now >= self.slow_from else 1.0
+        slow = 3.0 if now >= self.slow_from else 1.0
         await asyncio.sleep(slow * load * self.latency_s * self.random.lognormvariate(0, self.sigma))
         if fault == "hang":
             await asyncio.sleep(3600)
