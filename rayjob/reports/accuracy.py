@@ -61,14 +61,14 @@ class Score:
 
 def score_run(run: Labelled, gold: Gold, seed: int = 0) -> list[Score]:
     """Score every dimension that gold vouches for. Raises LabelledError where run and gold share no rows."""
-    rows = _find_rows(run, [(row.id, row.uid) for row in gold.rows])
+    rows = find_rows(run, [(row.id, row.uid) for row in gold.rows])
     if not rows:
         raise LabelledError(f"{run.path}: shares no row with this gold; rows are joined by uid, else by id")
     names = [name for name in run.answers if any(name in gold.rows[at].labels for at in rows)]
     return [_score(run, gold, rows, name, seed) for name in names]
 
 
-def _find_rows(run: Labelled, wanted: Sequence[tuple[str, str]]) -> dict[int, int]:
+def find_rows(run: Labelled, wanted: Sequence[tuple[str, str]]) -> dict[int, int]:
     """{row of the gold: row of the run}, by uid where both have one, else by an id that stands once."""
     counts = Counter(run.ids)
     by_uid = {uid: row for row, uid in enumerate(run.uids) if uid}
@@ -182,7 +182,7 @@ def score_against_reviewers(
     A gold of agreed rows only would flatter the run: the rows people disagree on are the hard ones. `choices` holds the
     pool's size of single-select dimensions. Of more than two answers the first two (by reviewer) count.
     """
-    found = _find_rows(run, [(row.id, row.uid) for row in rows])
+    found = find_rows(run, [(row.id, row.uid) for row in rows])
     names = [name for name in run.answers if any(name in said for row in rows for said in row.answers.values())]
     scores = []
     for name in names:
