@@ -1,0 +1,5 @@
+"""`python -m rayjob` is the `rayjob` command."""
+
+from rayjob.cli import main
+
+main()
