@@ -33,9 +33,7 @@ ANSWER = {
     "intent": "build", "language": ["python"], "domain": [], "task": ["feature-implementation"],
     "difficulty": "intermediate", "concept": [], "agentic": [], "constraint": [], "context": "snippet", "unmapped": [],
 }  # fmt: skip
-WORDS = ("parse", "the", "request", "and", "return", "a", "typed", "result", "with", "a", "test", "that", "fails", "first")
-    "parse the request and return a typed result with a test that fails first because retries must not double".split()
-)
+WORDS = ("parse", "the", "request", "and", "return", "a", "typed", "result", "with", "a", "test", "first")
 
 
 @contextlib.contextmanager
