@@ -76,6 +76,8 @@ class LlmOperator:
         rows = table.to_pylist()
         done = await asyncio.gather(*(self._row(row) for row in rows))
         await self._note()  # the pool may be gone before the next beat
+        if self.ledger is not None and (self.draining or self.gate.stopped):
+            await self.ledger.flush()  # rows that were given up half-way have answers that were paid
         out = [heir for row in done if row is not None for heir in with_heirs(row)]
         return to_table(out, self.schema)
 
