@@ -1,0 +1,160 @@
+"""Rows and pairs as the classifier reads them. Refuses data from which nothing honest can be learnt, before
+anything runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rayjob.choice.errors import ChoiceError
+
+Pairs = npt.NDArray[np.int64]
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """One reasoning with its answer. `correct` is None where nobody judged it; `siblings` are other models' answers."""
+
+    qid: str
+    question: str
+    text: str
+    answer: str
+    model: str = ""
+    correct: bool | None = None
+    strength: float | None = None
+    siblings: tuple[str, ...] = ()
+    vector: tuple[float, ...] = ()
+
+
+def read_reasonings(rows: Sequence[Row], *, judged: bool = True) -> list[Reasoning]:
+    """Rows with question, reasoning (or cot) and answer as Reasonings. `judged` rows must say which answers are
+    correct.
+
+    Raises ChoiceError, naming row and column, for missing columns, missing gold, and vectors that are NaN or of two
+    lengths.
+    """
+    if not rows:
+        raise ChoiceError("no rows to read: give rows with question, reasoning (or cot) and answer")
+    found = [_read_row(index, row, judged) for index, row in enumerate(rows)]
+    _check_vectors(found)
+    return found
+
+
+def _read_row(index: int, row: Row, judged: bool) -> Reasoning:
+    question = _text(index, row, "question")
+    text = _text(index, row, "reasoning", "cot")
+    correct = row.get("correct")
+    if judged and not isinstance(correct, bool | np.bool_):
+        raise ChoiceError(
+            f"row {index}: correct is {correct!r}, and training needs true or false on every row; leave out "
+            f"rows without a gold answer"
+        )
+    peers = row.get("peer_answers") or row.get("siblings") or ()
+    siblings = tuple(str(answer) for answer in peers) if isinstance(peers, list | tuple | np.ndarray) else ()
+    strength = row.get("model_acc")
+    return Reasoning(
+        qid=str(row.get("qid") or question), question=question, text=text, answer=_text(index, row, "answer"),
+        model=str(row.get("model") or row.get("id") or ""), correct=None if correct is None else bool(correct),
+        strength=float(strength) if isinstance(strength, int | float) else None, siblings=siblings,
+        vector=_vector(index, row),
+    )  # fmt: skip
+
+
+def _text(index: int, row: Row, *names: str) -> str:
+    for name in names:
+        if name in row:
+            value = row[name]
+            return "" if value is None else str(value)
+    raise ChoiceError(f"row {index}: no column {' or '.join(names)} (have: {', '.join(sorted(map(str, row)))})")
+
+
+def _vector(index: int, row: Row) -> tuple[float, ...]:
+    value = row.get("vector")
+    if value is None:
+        return ()
+    vector = np.asarray(value, dtype=np.float64)
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise ChoiceError(f"row {index}: its vector is not a list of finite numbers; run `embed` again for this row")
+    return tuple(vector.tolist())
+
+
+def _check_vectors(found: Sequence[Reasoning]) -> None:
+    sizes = sorted({len(reasoning.vector) for reasoning in found})
+    if len(sizes) > 1:
+        raise ChoiceError(
+            f"vectors of different dimension ({', '.join(map(str, sizes))}): embed all rows with one model"
+        )
+
+
+def read_pairs(rows: Sequence[Row], reasonings: Sequence[Reasoning]) -> Pairs:
+    """Ready pairs {qid, good, bad}, good and bad naming a model or id, as an [n, 2] array of places in `reasonings`.
+
+    Raises ChoiceError for a name that is not there and for a pair of identical texts.
+    """
+    place = {(reasoning.qid, reasoning.model): index for index, reasoning in enumerate(reasonings)}
+    found = []
+    for index, row in enumerate(rows):
+        ends = []
+        for side in ("good", "bad"):
+            key = (str(row.get("qid")), str(row.get(side)))
+            if key not in place:
+                raise ChoiceError(f"pair {index}: no reasoning of {key[1]!r} for question {key[0]!r} among the rows")
+            ends.append(place[key])
+        found.append(ends)
+    pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    check_pairs(reasonings, pairs)
+    return pairs
+
+
+def check_pairs(reasonings: Sequence[Reasoning], pairs: Pairs) -> None:
+    """Raises ChoiceError where there is no pair, or a pair whose two sides are the same text with the same answer."""
+    if not len(pairs):
+        raise ChoiceError(
+            "no pair of a correct and an incorrect reasoning of one question: one class only; add reasonings "
+            "that got the question "
+            "wrong (or right), for instance with `generate`"
+        )
+    for index, (good, bad) in enumerate(pairs):
+        first, second = reasonings[good], reasonings[bad]
+        if first.text == second.text and first.answer == second.answer:
+            raise ChoiceError(
+                f"pair {index} (question {first.qid!r}): both sides are the same text; leave the pair out"
+            )
+
+
+def all_pairs(reasonings: Sequence[Reasoning]) -> Pairs:
+    """Every correct × incorrect pair of one question with different texts, [n, 2] places (correct first), in row
+    order."""
+    sides: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for index, reasoning in enumerate(reasonings):
+        if reasoning.correct is not None:
+            sides[reasoning.qid][0 if reasoning.correct else 1].append(index)
+    found = [
+        (good, bad)
+        for goods, bads in sides.values()
+        for good in goods
+        for bad in bads
+        if reasonings[good].text != reasonings[bad].text or reasonings[good].answer != reasonings[bad].answer
+    ]
+    return np.asarray(found, dtype=np.int64).reshape(-1, 2)
+
+
+def pair_weights(reasonings: Sequence[Reasoning], pairs: Pairs) -> npt.NDArray[np.float64]:
+    """Training weights, mean 1: questions with many pairs count less than in proportion; where models' strengths
+    are known, the
+    weaker model is right in half of the weight, so that who wrote a reasoning says nothing about it."""
+    qids = np.asarray([reasonings[good].qid for good, _ in pairs])
+    _, inverse, counts = np.unique(qids, return_inverse=True, return_counts=True)
+    weights = 1.0 / np.sqrt(counts[inverse].astype(np.float64))
+    strengths = [(reasonings[good].strength, reasonings[bad].strength) for good, bad in pairs]
+    if all(a is not None and b is not None for a, b in strengths):
+        stronger = np.asarray([a > b for a, b in strengths if a is not None and b is not None])
+        share = float(stronger.mean())
+        if 0.05 < share < 0.95:
+            weights *= np.where(stronger, 0.5 / share, 0.5 / (1 - share))
+    return np.asarray(weights / weights.mean(), dtype=np.float64)

@@ -1,0 +1,116 @@
+"""The symmetric network: one encoder for every reasoning, a Bradley-Terry score, P(a beats b) = sigmoid(s_a - s_b).
+
+Swapping a and b mirrors the answer exactly, by construction; a ranking of any number of candidates is the order of
+their scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rayjob.choice.trees import Forest
+
+CLIP = 4.0
+
+
+class Mlp(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy is let to follow
+    """A linear and a hidden path over standardised features and, where there are any, vectors: [n, f + d] → [n]."""
+
+    def __init__(self, inputs: int, hidden: int = 48, dropout: float = 0.4) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, 1, bias=False)
+        self.hidden = nn.Sequential(
+            nn.Dropout(0.1), nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of standardised rows."""
+        return (self.linear(x) + self.hidden(x))[:, 0]
+
+
+class Trees(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy is let to follow
+    """Boosted oblivious trees as tensors: [n, f] raw features → [n]."""
+
+    features: Tensor
+    thresholds: Tensor
+    leaves: Tensor
+    powers: Tensor
+
+    def __init__(self, trees: int, depth: int) -> None:
+        super().__init__()
+        self.register_buffer("features", torch.zeros(trees, depth, dtype=torch.int64))
+        self.register_buffer("thresholds", torch.zeros(trees, depth))
+        self.register_buffer("leaves", torch.zeros(trees, 2**depth))
+        self.register_buffer("powers", 2 ** torch.arange(depth - 1, -1, -1), persistent=False)
+
+    @classmethod
+    def of(cls, forest: Forest) -> Trees:
+        """The trees that training grew."""
+        made = cls(*forest.features.shape)
+        made.load_state_dict({
+            "features": torch.from_numpy(forest.features), "thresholds": torch.from_numpy(forest.thresholds),
+            "leaves": torch.from_numpy(forest.leaves),
+        })  # fmt: skip
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of raw rows: the leaf of every tree, added up."""
+        right = x[:, self.features] > self.thresholds
+        leaf = (right * self.powers).sum(dim=2)
+        return self.leaves.gather(1, leaf.T).sum(dim=0)
+
+
+class Member(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy is let to follow
+    """One member of the ensemble, trained with its own validation fold: trees and a small network, half each."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, vectors: int, trees: tuple[int, int], hidden: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features + vectors))
+        self.register_buffer("scale", torch.ones(features + vectors))
+        self.mlp = Mlp(features + vectors, hidden)
+        self.trees = Trees(*trees)
+        self.split = features
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """Mean 0, deviation 1 as on the training folds; clipped, so that no single feature can decide alone."""
+        return ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bradley-Terry scores [n] of rows [n, features + vectors]."""
+        return 0.5 * (self.mlp(self.standardise(x)) + self.trees(x[:, : self.split]))
+
+
+class Symmetric(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy is let to follow
+    """The ensemble: mean score of its members, divided by the calibrated temperature."""
+
+    temperature: Tensor
+
+    def __init__(self, members: list[Member]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Calibrated scores [n]; the difference of two is the log-odds that the first is the better one."""
+        total = torch.stack([member(x) for member in self.members]).mean(dim=0)
+        return total / self.temperature
+
+
+def build(shapes: Mapping[str, object]) -> Symmetric:
+    """An empty network of the shapes a model file states: features, vectors, hidden, trees = [[count, depth], …]."""
+    trees = shapes["trees"]
+    if not isinstance(trees, list) or not trees:
+        raise ValueError("a model file's shapes name the trees of every member")
+    sizes = [int(str(shapes[name])) for name in ("features", "vectors", "hidden")]
+    return Symmetric([Member(sizes[0], sizes[1], (int(count), int(depth)), sizes[2]) for count, depth in trees])
+
+
+def pair_logits(scores: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Log-odds that the first of each pair beats the second."""
+    return scores[first] - scores[second]
