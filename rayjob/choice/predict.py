@@ -4,7 +4,7 @@ precision needs."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 
 from rayjob.choice import siblings as sib
-from rayjob.choice.data import Reasoning
+from rayjob.choice.data import Reasoning, read_reasonings
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.model_file import load_model
-from rayjob.choice.table import build_table, feature_names
+from rayjob.choice.table import FeatureTable, build_table, feature_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ class ChoiceModel:
     def scores(self, reasonings: Sequence[Reasoning]) -> npt.NDArray[np.float64]:
         """Calibrated Bradley-Terry scores, [n]. Raises ChoiceError for vectors of another dimension than the
         model's."""
-        table = build_table(reasonings)
+        return self._scores(build_table(reasonings))
+
+    def _scores(self, table: FeatureTable) -> npt.NDArray[np.float64]:
         if table.vectors.shape[1] != self.info.vectors:
             raise ChoiceError(
                 f"vectors of dimension {table.vectors.shape[1]}, the model was trained with "
@@ -61,14 +63,20 @@ class ChoiceModel:
                 "a single candidate cannot be compared: give two or more, or sampled siblings to judge it against"
             )
         flat = [reasoning for group in groups for reasoning in group]
-        scores = self.scores(flat) if flat else np.zeros(0)
         table = build_table(flat)
+        scores = self._scores(table)
         found, start = [], 0
         for group in groups:
             stop = start + len(group)
             found.append(self._verdict(group, scores[start:stop], table.values[start:stop]))
             start = stop
         return found
+
+    def judge_rows(self, groups: Sequence[Sequence[Mapping[str, object]]]) -> list[Verdict]:
+        """`judge` for rows {question, reasoning, answer, siblings?}: what `rayjob.steps.choose` calls."""
+        flat = [row for group in groups for row in group]
+        read = iter(read_reasonings(flat, judged=False) if flat else ())
+        return self.judge([[next(read) for _ in group] for group in groups])
 
     def _verdict(
         self, group: Sequence[Reasoning], scores: npt.NDArray[np.float64], values: npt.NDArray[np.float32]

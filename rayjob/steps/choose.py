@@ -1,0 +1,109 @@
+"""The choose step: judges each row's candidates with trained weights. Which model computes it is passed in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rayjob.spec.choice import ChooseStep
+
+Row = dict[str, Any]
+
+#: The label of a row whose confidence is too low to choose.
+ABSTAINED = "abstain"
+
+
+class Judged(Protocol):
+    """A verdict on one group of candidates."""
+
+    @property
+    def winner(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def ranking(self) -> tuple[int, ...]: ...
+    @property
+    def scores(self) -> tuple[float, ...]: ...
+    @property
+    def why(self) -> tuple[str, ...]: ...
+
+
+class Judge(Protocol):
+    """`rayjob.choice.predict.judge_rows` bound to a model: groups of candidate rows in, verdicts out."""
+
+    def __call__(self, groups: Sequence[Sequence[Row]]) -> Sequence[Judged]: ...
+
+
+class Choose:
+    """Adds `choice` and its label to rows, a batch at a time. Bad rows carry a failure; their neighbours do not."""
+
+    def __init__(self, spec: ChooseStep, judge: Judge, threshold: float | None = None) -> None:
+        """`threshold` is the confidence below which it abstains, where the spec asks for a precision."""
+        self.spec, self._judge = spec, judge
+        self.threshold = spec.confidence if spec.confidence is not None else threshold
+
+    def __call__(self, rows: Sequence[Row]) -> list[Row]:
+        """Every row with `choice` {which, confidence, ranking, scores, why}, and labels/confidence of the dimension.
+
+        A row's candidates stand in its column `candidates`. A row with a reasoning of its own and
+        `siblings_sampled` (other reasonings of the question) is judged against these: the label is better or worse.
+        """
+        groups = [None if row.get("failure") else candidates_of(row) for row in rows]
+        ready = [group for group in groups if group is not None and len(group) > 1]
+        verdicts = iter(self._judge(ready) if ready else ())
+        return [
+            self._judged(row, group, next(verdicts)) if group is not None and len(group) > 1 else _left_out(row)
+            for row, group in zip(rows, groups, strict=True)
+        ]
+
+    def _judged(self, row: Row, group: Sequence[Row], verdict: Judged) -> Row:
+        which, confidence = name_of(group[verdict.winner], verdict.winner), verdict.confidence
+        if is_lone(row):
+            which, confidence = _against_siblings(verdict)
+        sure = self.threshold is None or confidence >= self.threshold
+        choice = {
+            "which": which if sure else ABSTAINED, "confidence": confidence, "ranking": list(verdict.ranking),
+            "scores": list(verdict.scores), "why": list(verdict.why),
+        }  # fmt: skip
+        return {
+            **row,
+            "choice": choice,
+            "labels": {**(row.get("labels") or {}), self.spec.dimension: choice["which"]},
+            "confidence": {**(row.get("confidence") or {}), self.spec.dimension: confidence},
+        }
+
+
+def candidates_of(row: Row) -> list[Row]:
+    """The candidates of a row as rows of their own: question, reasoning, answer, siblings."""
+    question = str(row.get("question") or row.get("query") or "")
+    given = list(row.get("candidates") or ())
+    if is_lone(row):
+        given = [row, *row["siblings_sampled"]]
+    return [{**candidate, "question": question, "reasoning": candidate.get("reasoning") or ""} for candidate in given]
+
+
+def is_lone(row: Row) -> bool:
+    """Whether the row is one reasoning that is judged against sampled siblings."""
+    return not row.get("candidates") and bool(row.get("siblings_sampled"))
+
+
+def _against_siblings(verdict: Judged) -> tuple[str, float]:
+    """Better or worse than a sibling drawn at random, and how sure: the mean probability of beating each."""
+    own, *others = verdict.scores
+    share = sum(1 / (1 + math.exp(max(-50.0, min(50.0, other - own)))) for other in others) / len(others)
+    return ("better", share) if share >= 0.5 else ("worse", 1 - share)
+
+
+def name_of(candidate: Row, place: int) -> str:
+    """What a candidate is called in the label: its id or model, else its place from 0."""
+    return str(candidate.get("id") or candidate.get("model") or place)
+
+
+def _left_out(row: Row) -> Row:
+    if row.get("failure"):
+        return {**row, "choice": None}
+    message = "fewer than two candidates: give `candidates`, or a reasoning with `siblings_sampled` to judge it against"
+    return {
+        **row, "choice": None, "failure": {"kind": "empty", "message": message, "step": "choose", "attempts": 0},
+    }  # fmt: skip
