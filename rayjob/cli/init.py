@@ -15,7 +15,7 @@ SCAFFOLD = ("specs/quickstart.yaml", "specs/rayjob.schema.json", "taxonomy", "pr
 
 
 def init(
-    folder: str = typer.Argument(".", metavar="[DIR]", help="Where to; made if it is not there."),
+    folder: str = typer.Argument(".", metavar="DIR", help="Where to; made if it is not there."),
     force: bool = typer.Option(False, "--force", help="Overwrite files that are there already."),
 ) -> None:
     """Scaffold DIR: a spec, the code-sft taxonomy, its prompts and fifty conversations to try them on."""

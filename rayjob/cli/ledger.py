@@ -48,7 +48,7 @@ def list_command(path: str = PATH) -> None:
 @app.command("export")
 def export(
     path: str = PATH,
-    to: str = typer.Argument("-", metavar="[FILE]", help="A local file to write; - is stdout."),
+    to: str = typer.Argument("-", metavar="FILE", help="A local file to write; - is stdout."),
 ) -> None:
     """Write every answer as a line of JSON: key, step, model, tokens, cost, time, text."""
     from rayjob.llm.ledger_admin import list_entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from rayjob.cli.specs import Opened, open_spec
 
 if TYPE_CHECKING:
     from rayjob.engine.run import Run, RunOutcome
+    from rayjob.plan.resolve import Resolved
 
 SPEC = typer.Argument(..., metavar="SPEC", help="The spec: a YAML file, local or s3://.")
 SET = typer.Option(None, "--set", metavar="A.B=YAML", help="Override a value of the spec; repeatable.")
@@ -36,7 +38,7 @@ def run(
 ) -> None:
     """Label the input of SPEC. The same command goes on where a stopped or killed run ended, and pays nothing twice."""
     sets = list(overrides or [])
-    sets += [f"output={os.path.abspath(output) if '://' not in output else output}"] if output else []
+    sets += [output_at(output)] if output else []
     sets += [f"input.limit={limit}"] if limit else []
     sets += [f"input.sample={sample}"] if sample else []
     if resume not in ("", "changed"):
@@ -44,8 +46,15 @@ def run(
     raise typer.Exit(start(open_spec(spec, sets), resume_changed=resume == "changed"))
 
 
-def start(opened: Opened, *, resume_changed: bool = False, redo: tuple[str, ...] = ()) -> int:
-    """Run an opened spec with the live display; returns the exit code."""
+def output_at(path: str) -> str:
+    """An override that writes to a path given on the command line: relative to where we are, not to the spec."""
+    return f"output.path={json.dumps(path if '://' in path else os.path.abspath(path))}"
+
+
+def start(
+    opened: Opened, *, resume_changed: bool = False, redo: tuple[str, ...] = (), recorded: Resolved | None = None
+) -> int:
+    """Run an opened spec with the live display; returns the exit code. `recorded`: see RunRequest."""
     from rayjob.cli.live import LiveDisplay
     from rayjob.cli.style import console
 
@@ -55,7 +64,7 @@ def start(opened: Opened, *, resume_changed: bool = False, redo: tuple[str, ...]
         console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
         from rayjob.engine.run import Run, RunRequest
 
-        request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo)
+        request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo, recorded)
         session = Run(request)
         with stopping_cleanly(session):
             outcome = session.execute()

@@ -62,11 +62,16 @@ class AnyReader(LocalReader):
 
 def open_spec(path: str, overrides: Sequence[str] = ()) -> Opened:
     """Load, resolve and compile. Raises SpecError with every problem."""
-    reader: Reader = AnyReader()
     try:
-        text = reader.read_text(path)
+        text = AnyReader().read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem(path, 0, "", f"cannot read the spec: {why_unreadable(error)}")]) from error
+    return open_text(text, path, overrides)
+
+
+def open_text(text: str, path: str, overrides: Sequence[str] = ()) -> Opened:
+    """The same of a spec's text that stands (or would stand) at `path`."""
+    reader: Reader = AnyReader()
     loaded, problems = read_spec(text, path, overrides)
     folder = path.rpartition("/")[0] if "://" in path else os.path.dirname(os.path.abspath(path))
     resolved, more = read_files(loaded, folder, reader)

@@ -34,6 +34,7 @@ class RunRequest:
     resume_changed: bool = False
     show: Callable[[Any], None] = lambda view: None
     redo: tuple[str, ...] = ()
+    recorded: Resolved | None = None  # the spec that run.json keeps, where failed rows are asked under another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,14 @@ class Run:
         self.request = request
         self.job = request.resolved.job
         self.folder = RunFolder(self.job.output.path)
-        self.manifest = Manifest.open(self.folder, request.resolved, request.plan, request.resume_changed)
+        self.manifest = Manifest.open(
+            self.folder, request.recorded or request.resolved, request.plan, request.resume_changed
+        )
         self.log = EventLog(self.folder.at("events.jsonl"))
         self.why = ""
         self.watcher: Watcher | None = None
         self.prepared: Prepared | None = None
+        self.spreading: Any = None  # what its stages share, where labels are spread
 
     def interrupt(self) -> None:
         """Called on the first Ctrl-C: start no more rows, let calls in flight finish."""
@@ -73,7 +77,7 @@ class Run:
     def execute(self) -> RunOutcome:
         """All stages, then stats and report. Raises StoreError, SpecError; anything else is our bug."""
         self.log.write("run_started", **self.manifest.facts())
-        self._phase("starting Ray")
+        self.say("starting Ray")
         self.ray = connect()
         finish_redo(self.folder)
         for stage in self.request.plan.stages:
@@ -89,7 +93,7 @@ class Run:
         kinds = {step.kind for step in stage.steps()}
         if "prepare" in kinds:
             self._prepare(stage)
-        elif kinds <= {"label", "arbitrate", "map"}:
+        elif kinds <= {"label", "arbitrate", "map"} and not self.job.steps_of("propagate"):
             self._label(stage)
         else:
             from rayjob.engine.tables import (
@@ -99,7 +103,7 @@ class Run:
             run_table_stage(self, stage)
 
     def _prepare(self, stage: Stage) -> None:
-        self._phase("reading the input")
+        self.say("reading the input")
         self.prepared, notes = run_prepare(self.ray, self.job, self.folder, stage.name)
         for note in notes:
             self.log.write("note", message=note)
@@ -127,7 +131,7 @@ class Run:
     def _ask(self, stage: Stage, source: str, rows: int, slowdown: int) -> None:
         models = tuple(name for operator in stage.operators for name in operator.models)
         shape = shape_of(self.job, models, rows, count_cpus(), slowdown)
-        self._phase(f"starting {shape.actors} LLM actor{'s' if shape.actors > 1 else ''}")
+        self.say(f"starting {shape.actors} LLM actor{'s' if shape.actors > 1 else ''}")
         limits = limits_of(self.job.models)
         if slowdown > 1:
             limits = {
@@ -189,13 +193,14 @@ class Run:
                 self.log.write("note", message="calls in flight were abandoned; what was paid is in the ledger")
                 return
 
-    def _phase(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tell whoever watches what the run is at."""
         latest = {name: value for name, value in self.log.tracker.latest.items() if name not in ("t", "event")}
         self.log.write("progress", **{**latest, "phase": text})
         self.request.show(self.log.view())
 
     def _finish(self) -> RunOutcome:
-        self._phase("writing stats and report")
+        self.say("writing stats and report")
         counts = finish_run(self.ray, self.folder, self.request.resolved, self.manifest, self.log, self.why)
         return RunOutcome(self.manifest.status, self.why, counts, self.folder.path)
 

@@ -38,7 +38,7 @@ def check_and_compile(loaded: LoadedSpec, resolved: Resolved) -> Plan:
 def find_problems(loaded: LoadedSpec, resolved: Resolved) -> list[Problem]:
     """Every name in a spec that names nothing, or too much. A taxonomy without dimensions is not looked at."""
     dimensions = _dimensions(loaded, resolved) if resolved.taxonomy.dimensions else ()
-    return [*_models(loaded), *dimensions, *_names(loaded), *_budget(loaded)]
+    return [*_models(loaded), *dimensions, *_thresholds(loaded), *_names(loaded), *_budget(loaded)]
 
 
 def _missing(loaded: LoadedSpec, step: PlannedStep, column: str, have: Sequence[str]) -> Problem:
@@ -111,6 +111,17 @@ def _dimensions(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
             taken.setdefault(name, step.name)
     if loaded.is_whole:
         yield from _unlabelled(loaded, {name for name in have if name in taken}, have)
+
+
+def _thresholds(loaded: LoadedSpec) -> Iterator[Problem]:
+    """`calibrated` thresholds need the file that holds them."""
+    for index, step in enumerate(loaded.job.steps):
+        settings = step.settings
+        if isinstance(settings, ArbitrateStep) and settings.when.confidence_below == "calibrated":
+            if loaded.job.calibration is None:
+                path = (*loaded.step_path(index), "when", "confidence_below")
+                message = "'calibrated' needs `calibration: FILE` in the spec; `rayjob calibrate` writes one"
+                yield loaded.text.problem(path, message)
 
 
 def _named(settings: SpecModel) -> Iterator[tuple[Path, str]]:

@@ -115,7 +115,14 @@ def _earlier(step: Step, resolved: Resolved) -> set[str]:
 
 
 def _all_labels(resolved: Resolved) -> tuple[str, ...]:
-    return tuple(f"labels.{name}" for name in resolved.dimensions())
+    """Labels that label steps make."""
+    names = {
+        name
+        for step in resolved.job.steps_of("label")
+        if isinstance(step.settings, LabelStep)
+        for name in step.settings.dimensions
+    }
+    return tuple(f"labels.{name}" for name in resolved.taxonomy.dimensions if name in names)
 
 
 def _arbitrate(step: Step, resolved: Resolved) -> Edges:
@@ -144,8 +151,14 @@ def _represent(step: Step, resolved: Resolved) -> Edges:
 
 def _ask(step: Step, resolved: Resolved) -> Edges:
     assert isinstance(step.settings, AskStep)
-    labels = _all_labels(resolved) if step.settings.source == "label" else ()
-    return ("representative", *labels), ("asked",)
+    if step.settings.source != "label":
+        return ("representative",), ("asked",)
+    after = [column for kind, column in AFTER_LABELS if resolved.job.steps_of(kind)]
+    return ("representative", *_all_labels(resolved), *after), ("asked",)
+
+
+#: What the steps behind the label steps write: labels are asked for when those have had their say.
+AFTER_LABELS = (("arbitrate", "arbitrated"), ("map", "mapped"))
 
 
 def _propagate(step: Step, resolved: Resolved) -> Edges:

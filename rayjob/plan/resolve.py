@@ -14,6 +14,8 @@ from rayjob.spec.base import Problem, SpecError
 from rayjob.spec.label import LabelStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec, Step
+from rayjob.spec.quality import CalibrationFile, parse_calibration
+from rayjob.spec.spread import AskStep
 from rayjob.spec.wording import unknown
 from rayjob.spec.yamltext import Path
 
@@ -53,11 +55,21 @@ class Resolved:
     taxonomy: Taxonomy
     rules: tuple[Rule, ...]
     templates: Mapping[str, Template]
+    calibration: CalibrationFile | None = None
 
     def dimensions(self) -> tuple[str, ...]:
-        """Dimensions that label steps answer, in the taxonomy's order."""
+        """Dimensions that label steps, people or a column of truth answer, in the taxonomy's order."""
         asked = {name for step in self.job.steps_of("label") for name in _label(step).dimensions}
+        asked |= {name for step in self.job.steps_of("ask") for name in self.asked(step)}
         return tuple(name for name in self.taxonomy.dimensions if name in asked)
+
+    def asked(self, step: Step) -> tuple[str, ...]:
+        """Dimensions that an ask step answers by itself: none where the label steps do."""
+        settings = step.settings
+        assert isinstance(settings, AskStep)
+        if settings.source == "label":
+            return ()
+        return settings.dimensions or tuple(settings.fields) or tuple(self.taxonomy.dimensions)
 
 
 def _label(step: Step) -> LabelStep:
@@ -77,7 +89,12 @@ def resolve_texts(job: JobSpec, texts: Texts) -> Resolved:
         if isinstance(file, str):
             folder, _, name = file.rpartition("/")
             templates[step.name] = Template(texts.prompts[folder][name], name, texts.prompts[folder])
-    return Resolved(job, texts, taxonomy, tuple(rules), templates)
+    return Resolved(job, texts, taxonomy, tuple(rules), templates, _calibration(texts, job))
+
+
+def _calibration(texts: Texts, job: JobSpec) -> CalibrationFile | None:
+    """The calibration file, read; None where the spec names none. Raises SpecError."""
+    return parse_calibration(texts.calibration, job.calibration or "") if texts.calibration else None
 
 
 def join_path(base: str, path: str) -> str:
@@ -106,7 +123,12 @@ def read_files(loaded: LoadedSpec, folder: str, reader: Reader) -> tuple[Resolve
     rules, rules_text = work.rules(taxonomy)
     templates, prompts = work.templates()
     texts = Texts(taxonomy_files, prompts, rules_text, work.text_at(("calibration",), job.calibration))
-    return Resolved(job, texts, taxonomy, rules, templates), work.problems
+    try:
+        calibration = _calibration(texts, job)
+    except SpecError as error:
+        work.problems += error.problems
+        calibration = None
+    return Resolved(job, texts, taxonomy, rules, templates, calibration), work.problems
 
 
 def _absolute(job: JobSpec, folder: str) -> JobSpec:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from rayjob.spec.base import SpecModel
 from rayjob.spec.model import STEP_KINDS, JobSpec
 
 
@@ -19,7 +20,7 @@ def spec_schema() -> dict[str, Any]:
     steps = [
         {
             "type": "object",
-            "properties": {kind: refs[(model, "validation")]},
+            "properties": {kind: _or_nothing(model, refs[(model, "validation")])},
             "required": [kind],
             "additionalProperties": False,
         }
@@ -27,7 +28,9 @@ def spec_schema() -> dict[str, Any]:
     ]
     job["properties"]["steps"] = {
         "type": "array",
-        "items": {"anyOf": [*steps, {"enum": list(STEP_KINDS)}]},
+        "items": {
+            "anyOf": [*steps, {"enum": [kind for kind, model in STEP_KINDS.items() if not needs_settings(model)]}]
+        },
         "minItems": 1,
     }
     job["required"] = ["rayjob", "name", "input", "output", "steps"]
@@ -35,3 +38,12 @@ def spec_schema() -> dict[str, Any]:
         shorter = {"type": "string"} if name != "input" else {"type": ["string", "array"], "items": {"type": "string"}}
         job["properties"][name] = {"anyOf": [shorter, job["properties"][name]]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **job, "$defs": defs, "title": "rayjob spec"}
+
+
+def needs_settings(model: type[SpecModel]) -> bool:
+    """Whether a step cannot be written as its kind alone."""
+    return any(field.is_required() for field in model.model_fields.values())
+
+
+def _or_nothing(model: type[SpecModel], ref: dict[str, Any]) -> dict[str, Any]:
+    return ref if needs_settings(model) else {"anyOf": [ref, {"type": "null"}]}

@@ -1,0 +1,75 @@
+"""`rayjob retry RUN`: labels failed rows of a run again, in the run's own folder, perhaps with another model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rayjob.cli.run import SET, UserError, output_at, start
+from rayjob.cli.specs import Opened, open_text
+from rayjob.labels.asking import FAILURE_KINDS
+from rayjob.spec.label import LabelStep
+from rayjob.spec.wording import unknown
+
+if TYPE_CHECKING:
+    from rayjob.store.runfolder import RunFolder
+
+#: What another attempt cannot mend: the row itself is no conversation.
+HOPELESS = ("unreadable", "empty")
+RETRIED = tuple(kind for kind in FAILURE_KINDS if kind not in HOPELESS)
+
+
+def retry(
+    run: str = typer.Argument(..., metavar="RUN", help="The run's output folder, local or s3://."),
+    only: str = typer.Option("", "--only", help=f"Kinds of failure, by commas: {', '.join(RETRIED)}. Default: all."),
+    model: str = typer.Option("", "--model", help="Ask this model instead: one of the spec, or LiteLLM's name of one."),
+    overrides: list[str] = SET,
+) -> None:
+    """Label the failed rows of RUN again and merge what comes of it. The spec is the one that RUN was made with."""
+    from rayjob.store.runfolder import RunFolder
+
+    kinds = parse_kinds(only)
+    folder = RunFolder(run)
+    text = recorded_spec(folder)
+    failures = (folder.read_json("stats.json") or {}).get("failures", {})
+    if failures is not None and not any(failures.get(kind) for kind in kinds):
+        have = ", ".join(f"{kind} {count}" for kind, count in sorted(failures.items())) or "no failed row"
+        typer.echo(f"{run}: nothing to do (failures: {have})")
+        return
+    sets = [output_at(run), *(overrides or [])]
+    first = open_text(text, folder.at("run.json"), sets)
+    again = open_text(text, folder.at("run.json"), [*sets, *use_model(first, model)]) if model else first
+    raise typer.Exit(start(again, redo=kinds, recorded=first.resolved))
+
+
+def parse_kinds(only: str) -> tuple[str, ...]:
+    """`timeout,filtered` as kinds; all that another attempt may mend where it is empty. Raises UserError."""
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    wrong = next((name for name in names if name not in RETRIED), None)
+    if wrong in HOPELESS:
+        raise UserError(f"--only {wrong}: such a row holds no conversation, and asking again does not mend it")
+    if wrong is not None:
+        raise UserError(f"--only: {unknown('kind of failure', wrong, RETRIED)}")
+    return tuple(dict.fromkeys(names)) or RETRIED
+
+
+def recorded_spec(folder: RunFolder) -> str:
+    """The spec that a run was made with, as JSON. Raises UserError."""
+    found: dict[str, Any] | None = folder.read_json("run.json")
+    if found is None or "spec" not in found:
+        raise UserError(f"{folder.path} holds no run: its run.json is missing")
+    return json.dumps(found["spec"])
+
+
+def use_model(opened: Opened, model: str) -> list[str]:
+    """Overrides by which every label step asks another model. Raises UserError."""
+    job = opened.resolved.job
+    labels = [(index, step.settings) for index, step in enumerate(job.steps) if isinstance(step.settings, LabelStep)]
+    if model in job.models:
+        return [f"steps.{index}.label.model={json.dumps(model)}" for index, _ in labels]
+    if "/" not in model:
+        raise UserError(f"--model: {unknown('model', model, job.models)}, and LiteLLM's names are provider/model")
+    used = dict.fromkeys(settings.model for _, settings in labels)
+    return [f"models.{name}.model={json.dumps(model)}" for name in used]

@@ -1,0 +1,103 @@
+"""The table of commands: each loads, help needs none of them, and what only reads a spec stays light."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from rayjob.cli.app import COMMANDS, load_command
+from tests.cli.commands import call
+from tests.shared_data import ROOT
+
+HEAVY = ("ray", "litellm", "torch", "sentence_transformers", "sklearn", "scipy", "pyarrow", "pandas", "numpy", "rich")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_says_what_it_does(name: str) -> None:
+    assert load_command(name).help
+    done = call(name, "--help")
+    assert done.code == 0
+    assert f"Usage: root {name} [OPTIONS]" in done.out
+
+
+def test_help_lists_every_command_once() -> None:
+    done = call("--help")
+    for name in COMMANDS:
+        assert done.out.count(f"\n  {name} ") == 1
+
+
+LOADED = """
+import sys
+from rayjob.cli import main
+try:
+    main()
+finally:
+    print(" ".join(sorted({heavy!r} & set(sys.modules))), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["validate", "specs/quickstart.yaml"],
+        ["plan", "--graph", "specs/quickstart.yaml"],
+        ["plan", "--mermaid", "specs/quickstart.yaml"],
+        ["schema"],
+    ],
+)
+def test_what_only_reads_a_spec_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = LOADED.format(heavy=set(HEAVY))
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def test_an_estimate_loads_neither_ray_nor_torch_nor_litellm() -> None:
+    code = LOADED.format(heavy={"ray", "litellm", "torch", "sklearn"})
+    command = [sys.executable, "-c", code, "plan", "specs/quickstart.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert "calls: " in done.stdout
+
+
+def test_the_plan_predicts_a_call_for_each_label_step_and_conversation() -> None:
+    done = call("plan", str(ROOT / "specs" / "quickstart.yaml"))
+    lines = (ROOT / "examples" / "quickstart.jsonl").read_text(encoding="utf-8").splitlines()
+    samples = len(lines) + len(json.loads((ROOT / "examples" / "more.json").read_text(encoding="utf-8")))
+    assert re.search(rf"^character +worker +{samples} ", done.out, re.MULTILINE)
+    assert re.search(rf"^capability +worker +{samples} ", done.out, re.MULTILINE)
+
+
+def test_mermaid_and_graph_print_nothing_else() -> None:
+    spec = str(ROOT / "specs" / "quickstart.yaml")
+    assert call("plan", "--mermaid", spec).out.startswith("flowchart LR\n")
+    assert call("plan", "--graph", spec).out.splitlines()[-1].endswith("arbitrate  judge = offline/lexical")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["validate", "nowhere.yaml"], "1 problem:\nnowhere.yaml: cannot read the spec: no such file\n"),
+        (["validate", str(ROOT)], f"1 problem:\n{ROOT}: cannot read the spec: Is a directory\n"),
+        (["run", "a.yaml", "--resume", "always"], "--resume takes 'changed', found 'always'"),
+        (["run", "nowhere.yaml"], "1 problem:\nnowhere.yaml: cannot read the spec: no such file\n"),
+        (["plant"], "Usage: "),
+        (["validate"], "Usage: "),
+    ],
+)
+def test_what_the_user_must_fix_exits_2(arguments: list[str], said: str) -> None:
+    done = call(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(said)
+
+
+def test_a_key_that_is_not_set_is_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAYJOB_TEST_KEY", raising=False)
+    done = call("run", str(ROOT / "specs" / "quickstart.yaml"), "--set", "models.judge.api_key_env=RAYJOB_TEST_KEY")
+    assert done.code == 2
+    assert done.err == "these variables hold keys and are not set: RAYJOB_TEST_KEY (models.judge.api_key_env)\n"
