@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "retry": ("rayjob.cli.retry:retry", "Label failed rows of a run again."),
     "compare": ("rayjob.cli.compare:compare", "Compare the labels of runs."),
     "review": ("rayjob.cli.review:app", "Give rows to human reviewers and take their answers back."),
+    "gold": ("rayjob.cli.gold:app", "Labels that can be trusted, and runs measured against them."),
+    "calibrate": ("rayjob.cli.calibrate:calibrate", "Make confidence honest and find thresholds that keep a promise."),
     "taxonomy": ("rayjob.cli.taxonomy:app", "Check a taxonomy."),
     "ledger": ("rayjob.cli.ledger:app", "List, export, prune and compact paid answers."),
     "schema": ("rayjob.cli.schema:schema", "Print the JSON Schema of specs, for editors."),

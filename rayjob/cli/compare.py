@@ -13,7 +13,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rayjob.cli.style import console, errors
+from rayjob.cli.style import console, errors, make_console
 from rayjob.reports.compare import Comparison, Options, compare_sides
 from rayjob.reports.compare_details import Details, find_details
 from rayjob.reports.compare_fail import ConditionError, failed_conditions, parse_condition
@@ -25,7 +25,8 @@ from rayjob.reports.labelled_files import read_labelled, read_texts
 from rayjob.reports.table import Table
 from rayjob.store.files import StoreError, write_atomic
 
-_PIPED_WIDTH = 180  # a pipe has no width of its own; 80 columns would fold the numbers
+#: A pipe has no width of its own; 80 columns would fold the numbers.
+piped = make_console(width=180)
 
 #: What the user can mend: said without a traceback, exit 2.
 USER_ERRORS = (LabelledError, StoreError, ConditionError)
@@ -130,9 +131,10 @@ def print_tables(tables: Sequence[Table]) -> None:
             shown.add_column(_safe(name), justify="right" if right else "left", overflow="fold", no_wrap=index == 0)
         for row in table.rows:
             shown.add_row(*map(_safe, row))
-        console.print(shown, width=None if console.is_terminal else _PIPED_WIDTH)
+        out = console if console.is_terminal else piped
+        out.print(shown)
         if table.note:
-            console.print(Text(f" {table.note}\n", style="dim"))
+            out.print(Text(f" {table.note}\n", style="dim"))
 
 
 def _safe(text: str) -> Text:

@@ -53,7 +53,7 @@ def _cells(values: Sequence[float], changes: Sequence[Difference | None], how: o
 
 def _signed(change: Difference, how: object) -> str:
     assert callable(how)
-    sign = "+" if change.value >= 0 else "-"
+    sign = "" if abs(change.value) < 5e-5 else ("+" if change.value > 0 else "-")
     return f"{sign}{how(abs(change.value))}{'*' if change.beyond_noise else ''}"
 
 

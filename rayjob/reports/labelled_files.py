@@ -29,7 +29,21 @@ def read_labelled(path: str, name: str = "") -> Labelled:
     if header is None and first is not None:
         records = _chain(first, records)
     found = build_labelled(name or _short_name(path), path, records, partial=header is not None)
-    return replace(found, usage=_run_usage(path, found.usage), meta=dict(header or {}))
+    run = _read_object(f"{path.rstrip('/')}/run.json")
+    return replace(
+        found,
+        multi=found.multi | {name for name, select in run.get("dimensions", {}).items() if select == "multi"},
+        unlabelled=found.unlabelled + _failed_ids(path),
+        usage=_run_usage(path, run, found.usage),
+        meta=dict(header or {}),
+    )
+
+
+def _failed_ids(path: str) -> tuple[str, ...]:
+    """The ids in a run's failures/*.parquet."""
+    folder = f"{path.rstrip('/')}/failures"
+    failed = [uri for uri in files.list_folder(folder) if uri.endswith(".parquet")]
+    return tuple(str(record.get("id") or record.get("uid")) for record in _read_all(failed, ("id", "uid")))
 
 
 def read_texts(path: str, keys: Collection[str]) -> dict[str, str]:
@@ -104,7 +118,7 @@ def read_json(path: str) -> Iterator[Record]:
         yield record.value
 
 
-def _run_usage(path: str, counted: Usage) -> Usage:
+def _run_usage(path: str, run: Mapping[str, Any], counted: Usage) -> Usage:
     """What the run's own stats.json and run.json say, where there is one; else what the rows say.
 
     Beside a file `labeled_X.json` the statistics are in `stats_X.json`, as the trial wrote them.
@@ -112,7 +126,8 @@ def _run_usage(path: str, counted: Usage) -> Usage:
     folder, _, name = path.rstrip("/").rpartition("/")
     beside = f"{folder or '.'}/{name.replace('labeled_', 'stats_', 1)}" if name.startswith("labeled_") else ""
     stats = _read_object(f"{path.rstrip('/')}/stats.json") or (_read_object(beside) if beside else {})
-    run = _read_object(f"{path.rstrip('/')}/run.json")
+    sessions = [one for one in run.get("sessions", []) if one.get("ended")]
+    seconds = sum(one["ended"] - one["started"] for one in sessions) if sessions else None
     if not stats:
         return counted
     return Usage(
@@ -120,7 +135,7 @@ def _run_usage(path: str, counted: Usage) -> Usage:
         prompt_tokens=_pick(stats, "total_prompt_tokens", counted.prompt_tokens),
         completion_tokens=_pick(stats, "total_completion_tokens", counted.completion_tokens),
         cost_usd=_pick(stats, "total_cost_usd", counted.cost_usd),
-        seconds=_pick(run, "seconds", stats.get("total_elapsed_seconds")),
+        seconds=_pick(stats, "total_elapsed_seconds", seconds),
     )
 
 
