@@ -9,6 +9,7 @@ from rayjob.plan.describe import describe_steps
 from rayjob.plan.graph import Plan, PlannedStep
 from rayjob.plan.resolve import Resolved
 from rayjob.spec.base import Problem, SpecError, SpecModel
+from rayjob.spec.choice import ChooseStep
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec
@@ -57,7 +58,10 @@ def _missing(loaded: LoadedSpec, step: PlannedStep, column: str, have: Sequence[
     return loaded.text.problem(path, what)
 
 
-_MAKERS = {"vector": "embed", "cluster": "cluster", "representative": "represent", "asked": "ask", "pairs": "pair"}
+_MAKERS = {
+    "vector": "embed", "cluster": "cluster", "representative": "represent", "asked": "ask", "pairs": "pair",
+    "weights": "train_choice, or name a file under `weights`",
+}  # fmt: skip
 
 
 def _models(loaded: LoadedSpec) -> Iterator[Problem]:
@@ -109,6 +113,11 @@ def _dimensions(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
                 message = f"'{name}' is labelled by '{taken[name]}' already; keep one of them"
                 yield loaded.text.problem((*loaded.step_path(index), *where), message)
             taken.setdefault(name, step.name)
+        if isinstance(step.settings, ChooseStep) and step.settings.dimension in taken:
+            message = (
+                f"'{step.settings.dimension}' is labelled by '{taken[step.settings.dimension]}' already; rename it"
+            )
+            yield loaded.text.problem((*loaded.step_path(index), "dimension"), message)
     if loaded.is_whole:
         yield from _unlabelled(loaded, {name for name in have if name in taken}, have)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from rayjob.labels.prompt import ALL_LABELS
 from rayjob.plan.graph import PlannedStep, Resource, Scope
 from rayjob.plan.resolve import Resolved
-from rayjob.spec.choice import GenerateStep
+from rayjob.spec.choice import ChooseStep, GenerateStep, TrainChoiceStep
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.model import Step
 from rayjob.spec.prepare import PrepareStep
@@ -166,22 +166,34 @@ def _propagate(step: Step, resolved: Resolved) -> Edges:
 
 
 def _generate(step: Step, resolved: Resolved) -> Edges:
-    return ("query",), ("candidates",)
+    settings, template = step.settings, resolved.templates.get(step.name)
+    assert isinstance(settings, GenerateStep)
+    own = ("reasoning", "answer") if settings.keep else ()
+    variables = template.variables & set(PREPARED) if template else ()
+    return ("query", *own, *variables), ("candidates",)
+
+
+def _reasonings(resolved: Resolved) -> str:
+    """Where reasonings to compare stand: those that `generate` made, or the rows' own."""
+    return "candidates" if resolved.job.steps_of("generate") else "reasoning"
 
 
 def _pair(step: Step, resolved: Resolved) -> Edges:
-    return ("reasoning",), ("pairs",)
+    return (_reasonings(resolved), "metadata"), ("pairs",)
 
 
 def _train(step: Step, resolved: Resolved) -> Edges:
-    return (("pairs",) if resolved.job.steps_of("pair") else ("reasoning",)), ("weights",)
+    settings = step.settings
+    assert isinstance(settings, TrainChoiceStep)
+    paired = settings.pairs is None and resolved.job.steps_of("pair")
+    return (_reasonings(resolved), "metadata", *(("pairs",) if paired else ())), ("weights",)
 
 
 def _choose(step: Step, resolved: Resolved) -> Edges:
-    reads = ["reasoning"]
-    reads += ["weights"] if resolved.job.steps_of("train_choice") else []
-    reads += ["candidates"] if resolved.job.steps_of("generate") else []
-    return tuple(reads), ("choice",)
+    settings = step.settings
+    assert isinstance(settings, ChooseStep)
+    weights = ("weights",) if settings.weights is None else ()
+    return (_reasonings(resolved), *weights), ("choice", f"labels.{settings.dimension}")
 
 
 EDGES: Mapping[str, Callable[[Step, Resolved], Edges]] = {

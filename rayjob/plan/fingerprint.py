@@ -28,6 +28,8 @@ def fingerprint_parts(resolved: Resolved) -> dict[str, str]:
         parts[f"model {name}"] = _answering(job.models[name])
     for folder, files in resolved.texts.prompts.items():
         parts |= {f"prompt {folder.rsplit('/', 1)[-1]}/{name}": text for name, text in files.items()}
+    if job.layout != "per_step":
+        parts["layout"] = job.layout
     if job.rules:
         parts["rules"] = [resolved.texts.rules, job.rules.evaluate]
     if resolved.texts.calibration:

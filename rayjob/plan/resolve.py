@@ -11,6 +11,7 @@ from rayjob.labels.prompt import VARIABLES, Template
 from rayjob.labels.rules import Rule, parse_rules
 from rayjob.labels.taxonomy import Taxonomy, is_dimension_file, parse_taxonomy
 from rayjob.spec.base import Problem, SpecError
+from rayjob.spec.choice import TrainChoiceStep
 from rayjob.spec.label import LabelStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec, Step
@@ -85,8 +86,8 @@ def resolve_texts(job: JobSpec, texts: Texts) -> Resolved:
         raise SpecError([*problems, *more])
     templates: dict[str, Template] = {}
     for step in job.steps:
-        file = getattr(step.settings, "prompt", None)
-        if isinstance(file, str):
+        file = prompt_file(step, job.layout)
+        if file is not None:
             folder, _, name = file.rpartition("/")
             templates[step.name] = Template(texts.prompts[folder][name], name, texts.prompts[folder])
     return Resolved(job, texts, taxonomy, tuple(rules), templates, _calibration(texts, job))
@@ -95,6 +96,16 @@ def resolve_texts(job: JobSpec, texts: Texts) -> Resolved:
 def _calibration(texts: Texts, job: JobSpec) -> CalibrationFile | None:
     """The calibration file, read; None where the spec names none. Raises SpecError."""
     return parse_calibration(texts.calibration, job.calibration or "") if texts.calibration else None
+
+
+def prompt_file(step: Step, layout: str) -> str | None:
+    """The template of a step; `layout: shared_prefix` takes NAME.shared.j2 in place of a label step's NAME.j2."""
+    file = getattr(step.settings, "prompt", None)
+    if not isinstance(file, str):
+        return None
+    stem, dot, end = file.rpartition(".")
+    other = layout == "shared_prefix" and isinstance(step.settings, LabelStep) and not stem.endswith(".shared")
+    return f"{stem}.shared{dot}{end}" if other else file
 
 
 def join_path(base: str, path: str) -> str:
@@ -153,15 +164,17 @@ def _absolute(job: JobSpec, folder: str) -> JobSpec:
 
 
 #: Fields of step settings that hold paths.
-PATH_FIELDS = ("prompt", "sheet", "weights", "model_path", "pairs", "candidates_path")
+PATH_FIELDS = ("prompt", "sheet", "weights", "pairs")
 
 
 def _absolute_step(step: Step, folder: str) -> Step:
-    found = {
+    found: dict[str, object] = {
         name: join_path(folder, value)
         for name in PATH_FIELDS
         if isinstance(value := getattr(step.settings, name, None), str) and value
     }
+    if isinstance(step.settings, TrainChoiceStep):
+        found["other"] = {name: join_path(folder, path) for name, path in step.settings.other.items()}
     return step.model_copy(update={"settings": step.settings.model_copy(update=found)}) if found else step
 
 
@@ -227,8 +240,8 @@ class _Reading:
         templates: dict[str, Template] = {}
         folders: dict[str, dict[str, str]] = {}
         for index, step in enumerate(self.job.steps):
-            file = getattr(step.settings, "prompt", None)
-            if not isinstance(file, str):
+            file = prompt_file(step, self.job.layout)
+            if file is None:
                 continue
             path = (*self.loaded.step_path(index), "prompt")
             folder, _, name = file.rpartition("/")

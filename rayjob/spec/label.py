@@ -42,9 +42,10 @@ class LabelStep(SpecModel):
 class When(SpecModel):
     """Which answers are asked again: those that meet any of the conditions."""
 
-    confidence_below: Share | dict[str, Share] = Field(
+    confidence_below: Share | dict[str, Share] | Literal["calibrated"] = Field(
         default=0.65,
-        description="Threshold, or one per dimension (others are not looked at). No confidence is not low.",
+        description="Threshold, one per dimension (others are not looked at), or `calibrated`: those of the "
+        "calibration file. No confidence is not low.",
     )
     disagreement: bool = Field(default=False, description="Also where the samples of the label step did not all agree.")
     any: bool = Field(default=False, description="Every dimension, whatever its confidence.")

@@ -94,9 +94,10 @@ class RepresentStep(SpecModel):
     budget: float = Field(
         default=0.05, gt=0, description="Labels to buy, audit included; below 1: a share of the rows."
     )
-    audit_share: Share = Field(
-        default=0.5,
-        description="Share of the budget drawn at random. It sets the threshold, and by cross-fitting teaches too.",
+    audit_share: Share | None = Field(
+        default=None,
+        description="Share of the budget drawn at random, for the threshold (it teaches too, by cross-fitting). "
+        "Default: half; beyond 1,000 labels 500, or 0.3 where that is more.",
     )
     rounds: int = Field(
         default=1, ge=1, le=50, description="Buy in this many parts, later ones where doubt is greatest."

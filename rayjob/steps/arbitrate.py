@@ -11,7 +11,16 @@ from rayjob.labels.taxonomy import Dimension
 from rayjob.labels.votes import merge_answers, vote
 from rayjob.spec.label import ArbitrateStep, MajorityOf, When
 from rayjob.steps.label import Asking, Label
-from rayjob.steps.row import STATE, Row, fail_row, note_first_labels, record_answer, settle_moves, take_answer
+from rayjob.steps.row import (
+    STATE,
+    Row,
+    fail_row,
+    note_first_labels,
+    open_dims,
+    record_answer,
+    settle_moves,
+    take_answer,
+)
 
 #: Failures that end the row (and perhaps the run). After any other, the first answer is still an answer, and it stays.
 FATAL = frozenset({"auth", "budget"})
@@ -36,7 +45,9 @@ class Arbitrate:
                 if self.spec.rebuild and reads_any(step, changed):
                     changed |= await self._rebuild(step, row, asker)
                 doubtful = tuple(
-                    dim for dim in step.dims if self._may_ask(dim) and is_doubtful(row, dim.name, self.spec.when)
+                    dim
+                    for dim in open_dims(row, step.dims)
+                    if self._may_ask(dim) and is_doubtful(row, dim.name, self.spec.when)
                 )
                 if doubtful:
                     row["arbitrated"] = True
@@ -50,16 +61,19 @@ class Arbitrate:
 
     async def _rebuild(self, step: Label, row: Row, asker: Asker) -> set[str]:
         """The whole label step once more, as itself, over labels that are no longer those it read."""
-        asking = Asking(step.name, step.spec.model, step.dims, step.spec.temperature, step.spec.samples)
+        dims = open_dims(row, step.dims)
+        if not dims:
+            return set()
+        asking = Asking(step.name, step.spec.model, dims, step.spec.temperature, step.spec.samples)
         answers = await self._answers(step, row, asker, asking)
         if not answers:
             return set()
-        before = _labels_of(row, step.dims)
+        before = _labels_of(row, dims)
         for column in ("unmapped", "canonicalized"):  # what the answer that is replaced left behind
-            names = {dim.name for dim in step.dims}
+            names = {dim.name for dim in dims}
             row[column] = [entry for entry in row[column] if entry["dimension"] not in names]
-        take_answer(row, merge_answers(answers, step.dims, step.spec.confidence == "samples"), step.taxonomy)
-        return _differing(before, _labels_of(row, step.dims))
+        take_answer(row, merge_answers(answers, dims, step.spec.confidence == "samples"), step.taxonomy)
+        return _differing(before, _labels_of(row, dims))
 
     async def _ask_again(self, step: Label, dims: tuple[Dimension, ...], row: Row, asker: Asker) -> set[str]:
         """New answers about some dimensions, taken as `accept` says; the dimensions whose label changed."""
@@ -108,6 +122,8 @@ def is_doubtful(row: Row, dimension: str, when: When) -> bool:
     if when.any or (when.disagreement and dimension in row[STATE]["split"]):
         return True
     limit = when.confidence_below
+    if limit == "calibrated":
+        raise ValueError("thresholds of a calibration file are filled in when the step is built")
     threshold = limit.get(dimension, 0.0) if isinstance(limit, dict) else limit
     score = row["confidence"].get(dimension)
     return score is not None and score < threshold

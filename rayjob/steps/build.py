@@ -13,7 +13,7 @@ from rayjob.spec.model import Step
 from rayjob.steps.arbitrate import Arbitrate
 from rayjob.steps.label import Label
 from rayjob.steps.map import MapUnmapped
-from rayjob.steps.row import Row, fail_row, finish_row, start_row
+from rayjob.steps.row import Row, fail_row, finish_row, start_row, take_given
 
 RowStep = Label | Arbitrate | MapUnmapped
 
@@ -31,7 +31,7 @@ class RowPipeline:
         """The finished row: labelled, or with its failure. `now_in` hears the name of each step as it begins."""
         if row.get("failure"):
             return self.finish({**start_row(row), "failure": row["failure"]})
-        row = start_row(row)
+        row = take_given(start_row(row))
         for step in self.steps:
             if row["failure"]:
                 break
@@ -40,6 +40,10 @@ class RowPipeline:
             now_in(step.name)
             row = await step(row, asker)
         return self.finish(row)
+
+    def spread(self, row: Row) -> Row:
+        """The row with the labels it was given and no others; nothing is asked."""
+        return self.finish(take_given(start_row(row)))
 
     def fail(self, row: Row, kind: str, message: str) -> Row:
         """The row as a failure that no step foresaw."""
@@ -65,14 +69,24 @@ def build_pipeline(resolved: Resolved, names: Sequence[str]) -> RowPipeline:
 
 def _label(step: Step, resolved: Resolved, labels: list[Label]) -> Label:
     assert isinstance(step.settings, LabelStep)
-    built = Label(step.name, step.settings, resolved.taxonomy, resolved.templates[step.name])
+    calibration = resolved.calibration.dimensions if resolved.calibration else None
+    built = Label(step.name, step.settings, resolved.taxonomy, resolved.templates[step.name], calibration)
     labels.append(built)
     return built
 
 
 def _arbitrate(step: Step, resolved: Resolved, labels: list[Label]) -> Arbitrate:
     assert isinstance(step.settings, ArbitrateStep)
-    return Arbitrate(step.name, step.settings, labels)
+    return Arbitrate(step.name, with_thresholds(step.settings, resolved), labels)
+
+
+def with_thresholds(spec: ArbitrateStep, resolved: Resolved) -> ArbitrateStep:
+    """The spec with the calibration's thresholds in place of the word; where none can be promised, all are asked."""
+    if spec.when.confidence_below != "calibrated" or resolved.calibration is None:
+        return spec
+    found = resolved.calibration.dimensions.items()
+    below = {name: 1.0 if one.threshold is None else one.threshold for name, one in found}
+    return spec.model_copy(update={"when": spec.when.model_copy(update={"confidence_below": below})})
 
 
 def _map(step: Step, resolved: Resolved, labels: list[Label]) -> MapUnmapped:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rayjob.labels.answer import Answer, answer_schema, parse_answer
 from rayjob.labels.asking import Asker, CallFailedError, Question, Reply
+from rayjob.labels.calibration import CalibrationMap, apply_calibration
 from rayjob.labels.logprobs import confidence_of_tokens
 from rayjob.labels.prompt import RenderError, Template
 from rayjob.labels.tags import Resolved, resolve
@@ -15,7 +16,9 @@ from rayjob.labels.taxonomy import Dimension, Taxonomy
 from rayjob.labels.votes import find_split, merge_answers
 from rayjob.spec.label import LabelStep
 from rayjob.steps.questions import LazyMessages, render_question, shorten, soften
-from rayjob.steps.row import STATE, Row, add_reply, fail_row, prompt_values, take_answer
+from rayjob.steps.row import STATE, Row, add_reply, fail_row, open_dims, prompt_values, take_answer
+
+Calibration = Mapping[str, CalibrationMap]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,17 @@ class Asking:
 class Label:
     """Labels the dimensions of one spec step. `reads` are the dimensions whose labels its prompt mentions."""
 
-    def __init__(self, name: str, spec: LabelStep, taxonomy: Taxonomy, template: Template) -> None:
+    def __init__(
+        self, name: str, spec: LabelStep, taxonomy: Taxonomy, template: Template, calibration: Calibration | None = None
+    ) -> None:
+        self.calibration = calibration or {}
         self.name = name
         self.spec = spec
         self.taxonomy = taxonomy
         self.dims = tuple(taxonomy.dimensions[dimension] for dimension in spec.dimensions)
         self.reads = template.label_reads
         self.prompt = template.bind(dimensions=self.dims, taxonomy=taxonomy.dimensions)
+        self.static = len(self.prompt.prefix)
         self._schemas: dict[tuple[str, ...], dict[str, object]] = {}
 
     async def __call__(self, row: Row, asker: Asker) -> Row:
@@ -47,15 +54,15 @@ class Label:
         if row["failure"]:
             return row
         row[STATE]["seen"][self.name] = tuple(row["labels"])
-        spec = self.spec
+        spec, dims = self.spec, open_dims(row, self.dims)
+        if not dims:
+            return row
         try:
-            answers = await self.ask(
-                row, asker, Asking(self.name, spec.model, self.dims, spec.temperature, spec.samples)
-            )
+            answers = await self.ask(row, asker, Asking(self.name, spec.model, dims, spec.temperature, spec.samples))
         except CallFailedError as error:
             return fail_row(row, self.name, error)
-        row[STATE]["split"] += find_split(answers, self.dims)
-        take_answer(row, merge_answers(answers, self.dims, spec.confidence == "samples"), self.taxonomy)
+        row[STATE]["split"] += find_split(answers, dims)
+        take_answer(row, merge_answers(answers, dims, spec.confidence == "samples"), self.taxonomy)
         return row
 
     async def ask(self, row: Row, asker: Asker, asking: Asking) -> list[Resolved]:
@@ -100,6 +107,7 @@ class Label:
             plain=LazyMessages(lambda: render_question(self.prompt, soften(values), only)),
             shorter=LazyMessages(lambda: render_question(self.prompt, shorten(values), only)),
             dimensions=tuple(dim.name for dim in asking.dims),
+            static=self.static,
         )
 
     def visible_labels(self, row: Row) -> dict[str, object]:
@@ -117,4 +125,10 @@ class Label:
     def _resolve(self, answer: Answer, reply: Reply, dims: Sequence[Dimension]) -> Resolved:
         if self.spec.confidence == "logprobs":
             answer = replace(answer, confidence=confidence_of_tokens(reply.logprobs, dims), issues=())
-        return resolve(answer, dims, self.taxonomy, self.spec.tags)
+        found = resolve(answer, dims, self.taxonomy, self.spec.tags)
+        if not self.calibration:
+            return found
+        stated = found.confidence.items()
+        return replace(
+            found, confidence={name: apply_calibration(score, self.calibration.get(name)) for name, score in stated}
+        )

@@ -31,6 +31,22 @@ def start_row(row: Row) -> Row:
     return {**row, **fresh, **kept, STATE: state}
 
 
+def take_given(row: Row) -> Row:
+    """Puts labels that were spread to the row into it: they stand, and no step asks about them."""
+    given = _mapping(row.get("given"))
+    for column in ("labels", "confidence"):
+        row[column].update(given.get(column) or {})
+    row["propagated"] = given.get("propagated")
+    row[STATE]["given"] = frozenset(given.get("labels") or ())
+    return row
+
+
+def open_dims(row: Row, dims: Sequence[Dimension]) -> tuple[Dimension, ...]:
+    """Those of the dimensions that the row was not given a label of."""
+    given = row[STATE].get("given", frozenset())
+    return tuple(dim for dim in dims if dim.name not in given)
+
+
 def finish_row(
     row: Row,
     dims: Iterable[Dimension],
