@@ -125,12 +125,11 @@ def _dimensions(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
 def _thresholds(loaded: LoadedSpec) -> Iterator[Problem]:
     """`calibrated` thresholds need the file that holds them."""
     for index, step in enumerate(loaded.job.steps):
-        settings = step.settings
-        if isinstance(settings, ArbitrateStep) and settings.when.confidence_below == "calibrated":
-            if loaded.job.calibration is None:
-                path = (*loaded.step_path(index), "when", "confidence_below")
-                message = "'calibrated' needs `calibration: FILE` in the spec; `rayjob calibrate` writes one"
-                yield loaded.text.problem(path, message)
+        asks = isinstance(step.settings, ArbitrateStep) and step.settings.when.confidence_below == "calibrated"
+        if asks and loaded.job.calibration is None:
+            path = (*loaded.step_path(index), "when", "confidence_below")
+            message = "'calibrated' needs `calibration: FILE` in the spec; `rayjob calibrate` writes one"
+            yield loaded.text.problem(path, message)
 
 
 def _named(settings: SpecModel) -> Iterator[tuple[Path, str]]:

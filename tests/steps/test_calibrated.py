@@ -1,4 +1,4 @@
-"""A calibration file in a run: confidences are mapped before anything decides by them, thresholds come from the file."""
+"""A calibration file in a run: confidences are mapped before anything decides by them; its thresholds."""
 
 from __future__ import annotations
 
