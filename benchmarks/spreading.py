@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--select", default=Plan().method)
     parser.add_argument("--method", default=Settings().method)
     parser.add_argument("--rounds", type=int, default=Plan().rounds)
-    parser.add_argument("--audit-share", type=float, default=Plan().audit_share)
+    parser.add_argument("--audit-share", type=float)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--only-ours", action="store_true", help="leave the simpler ways out")
     options = parser.parse_args()

@@ -81,7 +81,7 @@ def _centres(vectors: Floats, count: int, seed: int, algorithm: str) -> NDArray[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters: some stay empty
         if algorithm == "kmeans":
-            fitted: Any = KMeans(count, n_init=1, random_state=seed).fit(unit(vectors))
+            fitted: Any = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(unit(vectors))
             return np.asarray(fitted.cluster_centers_, np.float32)
         # Batches in a seeded order over the whole table; the first is large enough to place every centre.
         rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayjob.vectors.check import Floats, Ints
-from rayjob.vectors.neighbours import Near, Neighbours
+from rayjob.vectors.neighbours import EXACT_ROWS, Near, Neighbours
 from rayjob.vectors.targets import Targets
 
 
@@ -23,11 +23,11 @@ class Graph:
     k: int
 
 
-def build_graph(anchors: Floats, k: int = 10, seed: int = 0) -> Graph:
+def build_graph(anchors: Floats, k: int = 10, seed: int = 0, exact_rows: int = EXACT_ROWS) -> Graph:
     """Weights exp(-2 d^2 / w^2), w the median distance to the k-th neighbour; memory O(anchors * k)."""
     from scipy import sparse
 
-    index = Neighbours(anchors, seed)
+    index = Neighbours(anchors, seed, exact_rows)
     near = index.search(anchors, k + 1)
     width = float(np.median(near.distances[:, -1])) or 1.0
     size = len(anchors)

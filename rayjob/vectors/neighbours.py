@@ -12,6 +12,8 @@ from rayjob.vectors.check import Floats, Ints, blocks, unit
 
 #: Up to this many indexed rows every distance is computed; beyond, faiss reads only the nearest lists.
 EXACT_ROWS = 100_000
+#: In a table beyond that, indexes that every row is looked up in (anchors, labelled rows) have lists from here on.
+LISTED_ROWS = 5_000
 #: One block of similarities stays under 64 MB.
 _CELLS = 16_000_000
 
@@ -22,6 +24,11 @@ class Near:
 
     rows: Ints
     distances: NDArray[np.float32]
+
+
+def exact_rows_for(table_rows: int) -> int:
+    """Up to how many indexed rows an index that all rows of the table are looked up in computes every distance."""
+    return EXACT_ROWS if table_rows <= EXACT_ROWS else LISTED_ROWS
 
 
 class Neighbours:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rayjob.vectors.check import Floats, Ints, SpreadError, blocks
 from rayjob.vectors.graph import Graph, build_graph, spread_labels
-from rayjob.vectors.neighbours import Near
+from rayjob.vectors.neighbours import Near, exact_rows_for
 from rayjob.vectors.probe import fit_probe
 from rayjob.vectors.represent import Chosen
 from rayjob.vectors.targets import Targets
@@ -98,6 +98,8 @@ def choose(
 
     That probability takes tags as independent; it only ranks rows, the audit says what a rank is worth.
     """
+    if not scores.shape[1]:  # no labelled row bears a tag: no other row gets one
+        return np.zeros(scores.shape, bool), np.ones(len(scores), np.float32)
     best = np.zeros(scores.shape, bool)
     best[np.arange(len(scores)), scores.argmax(axis=1)] = True
     if not multi:
@@ -150,7 +152,7 @@ def anchor(vectors: Floats, bought: Chosen, settings: Settings, seed: int) -> An
     """
     drawn = np.random.default_rng(seed).choice(len(vectors), min(settings.anchors, len(vectors)), replace=False)
     rows = np.union1d(drawn, bought.rows[~bought.is_audit])
-    graph = build_graph(vectors[rows], settings.graph_neighbours, seed)
+    graph = build_graph(vectors[rows], settings.graph_neighbours, seed, exact_rows_for(len(vectors)))
     places = np.searchsorted(rows, bought.rows)
     outside = ~np.isin(bought.rows, rows)
     places[outside] = graph.index.search(vectors[bought.rows[outside]], 1).rows[:, 0]

@@ -37,8 +37,14 @@ class Chosen:
         return Chosen(self.rows[places], self.is_audit[places])
 
 
-def split_budget(budget: float, rows: int, audit_share: float) -> Budget:
+#: Audit rows beyond these sharpen the threshold less than as many representatives sharpen the labels.
+ENOUGH_AUDIT = 500
+
+
+def split_budget(budget: float, rows: int, audit_share: float | None) -> Budget:
     """A budget of at least 1 is a count of labels, one below is a share of the table; it never exceeds the table.
+
+    `audit_share` None: half of it; beyond 1,000 labels 500, or three tenths where that is more.
 
     Raises SpreadError for a budget that buys nothing.
     """
@@ -46,7 +52,10 @@ def split_budget(budget: float, rows: int, audit_share: float) -> Budget:
     if labels < 1:
         raise SpreadError(f"a budget of {budget} buys no label of {rows} rows; give a count, or a larger share")
     labels = min(labels, rows)
-    audit = min(round(labels * audit_share), labels)
+    if audit_share is None:
+        audit = min(labels // 2, max(ENOUGH_AUDIT, round(0.3 * labels)))
+    else:
+        audit = min(round(labels * audit_share), labels)
     return Budget(labels - audit, audit)
 
 

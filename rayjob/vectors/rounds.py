@@ -12,7 +12,7 @@ from rayjob.vectors.represent import CELL_ROWS, Budget, Chosen, draw_audit, spli
 CANDIDATES = 8
 
 
-def plan_rounds(budget: float, rows: int, audit_share: float, rounds: int) -> list[Budget]:
+def plan_rounds(budget: float, rows: int, audit_share: float | None, rounds: int) -> list[Budget]:
     """What each round buys: half of the representatives first, to know the table, the rest in equal parts.
 
     The whole audit comes with the last round: drawn from what is then left, it stands for exactly the rows that get

@@ -24,7 +24,7 @@ class Plan:
     """What is bought, how it spreads and what is promised. `folds`: models that judge audit rows they have not seen."""
 
     budget: float = 0.05
-    audit_share: float = 0.5
+    audit_share: float | None = None
     method: Selection = "kmeans"
     rounds: int = 1
     settings: Settings = field(default_factory=Settings)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rayjob.vectors.audit import Promise, find_threshold, lower_bound, upper_bound
+from rayjob.vectors.audit import Promise, allowed_errors, find_threshold, lower_bound, upper_bound
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_errors_among_the_most_confident_accept_nothing():
     right[:30] = False
     found = find_threshold(np.linspace(1, 0, 300), right, Promise())
     assert found.value is None
-    assert "120 are right" in found.reason
+    assert "right: the precision may be as low as" in found.reason
 
 
 def test_equal_confidences_are_accepted_together():
@@ -72,3 +72,14 @@ def test_the_promise_is_kept_where_every_row_fails_a_little_too_often():
         find_threshold(rng.random(200), rng.random(200) > 0.06, Promise()).value is not None for _ in range(400)
     )
     assert broken <= 0.05 * 400
+
+
+@pytest.mark.parametrize(("total", "wrong"), [(58, -1), (59, 0), (92, 0), (93, 1), (124, 2), (153, 3)])
+def test_how_many_errors_an_audit_forgives(total, wrong):
+    assert allowed_errors(total, Promise()) == wrong
+
+
+def test_the_first_threshold_tried_forgives_an_error_where_it_can():
+    right = np.ones(200, bool)
+    right[40] = False
+    assert find_threshold(np.linspace(1, 0, 200), right, Promise()).accepted == 200

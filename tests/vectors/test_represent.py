@@ -40,7 +40,14 @@ def test_a_budget_beyond_the_table_buys_the_table():
 
 @pytest.mark.parametrize(
     ("budget", "rows", "share", "expected"),
-    [(0.1, 200, 0.2, Budget(16, 4)), (50, 200, 0.5, Budget(25, 25)), (1, 200, 0.0, Budget(1, 0))],
+    [
+        (0.1, 200, 0.2, Budget(16, 4)),
+        (50, 200, 0.5, Budget(25, 25)),
+        (1, 200, 0.0, Budget(1, 0)),
+        (100, 9000, None, Budget(50, 50)),
+        (1200, 9000, None, Budget(700, 500)),
+        (4000, 9000, None, Budget(2800, 1200)),
+    ],
 )
 def test_a_budget_is_a_share_or_a_count(budget, rows, share, expected):
     assert split_budget(budget, rows, share) == expected
