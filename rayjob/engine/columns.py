@@ -36,6 +36,15 @@ CALLS = pa.list_(
         ]
     )
 )  # fmt: skip
+#: Labels that came from other rows: how sure, which labelled rows were nearest, and how far they are.
+PROPAGATED = pa.list_(
+    pa.struct(
+        [
+            ("dimension", pa.string()), ("confidence", pa.float64()), ("sources", pa.list_(pa.string())),
+            ("distances", pa.list_(pa.float64())),
+        ]
+    )
+)  # fmt: skip
 FAILED = pa.schema(
     [
         ("uid", pa.string()), ("id", pa.string()), ("source", pa.string()), ("row", pa.int64()), ("turn", pa.int32()),
@@ -60,7 +69,7 @@ def labelled(taxonomy: Taxonomy, dimensions: Sequence[str]) -> pa.Schema:
             *IDENTITY, ("labels", labels), ("confidence", confidence), ("first_labels", labels),
             ("unmapped", UNMAPPED), ("canonicalized", CANONICALIZED), ("issues", pa.list_(pa.string())),
             ("warnings", pa.list_(pa.string())), ("arbitrated", pa.bool_()), ("calls", CALLS),
-            ("inherits", pa.string()), ("failure", FAILURE),
+            ("inherits", pa.string()), ("propagated", PROPAGATED), ("failure", FAILURE),
         ]
     )  # fmt: skip
 

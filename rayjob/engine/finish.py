@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 
 from rayjob.engine.events import EventLog
 from rayjob.engine.manifest import Manifest
+from rayjob.engine.spread_report import read_spreading
 from rayjob.labels.stats import RunStats
 from rayjob.plan.resolve import Resolved
 from rayjob.reports.page import render
 from rayjob.reports.run_report import RunFiles, build_report
 from rayjob.spec.label import ArbitrateStep, LabelStep
+from rayjob.steps.build import with_thresholds
 from rayjob.store import files
 from rayjob.store.atomic import write_atomic
 from rayjob.store.runfolder import RunFolder
@@ -42,6 +44,9 @@ def finish_run(
     total = manifest.total if manifest.total is not None else done + failed
     manifest.status = status_of(why, failed)
     counts = {"total": total, "done": done, "failed": failed, "left": max(0, total - done - failed)}
+    spread = read_spreading(folder, found)
+    if spread:
+        found["spreading"] = spread[0]
     folder.write_json("stats.json", found)
     log.write("run_done", status=manifest.status, counts=counts)
     manifest.write(counts)
@@ -53,7 +58,7 @@ def finish_run(
         failures=list(first_rows(folder, "failures", FAILURES_IN_REPORT)),
         tag_order={name: [tag.id for tag in dim.tags] for name, dim in resolved.taxonomy.dimensions.items()},
     )
-    write_atomic(folder.at("report.html"), render(build_report(content)))
+    write_atomic(folder.at("report.html"), render(build_report(content), spread[1:] if spread else ()))
     return counts
 
 
@@ -84,7 +89,8 @@ def threshold_of(resolved: Resolved) -> float | Mapping[str, float]:
     """What counts as low confidence: what arbitration asks for, else 0.65."""
     for step in resolved.job.steps_of("arbitrate"):
         assert isinstance(step.settings, ArbitrateStep)
-        return step.settings.when.confidence_below
+        below = with_thresholds(step.settings, resolved).when.confidence_below
+        return 0.65 if below == "calibrated" else below
     return 0.65
 
 

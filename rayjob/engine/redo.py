@@ -32,8 +32,9 @@ def count_committed(folder: RunFolder, stage: str) -> int:
 
 
 def take_back(folder: RunFolder, stage: str, kinds: Collection[str]) -> int:
-    """Forget the failures of these kinds; returns how many rows will be done again."""
+    """Forget the failures of these kinds that the stage committed; returns how many rows will be done again."""
     uids = [uid for uri in folder.parquet("failures") for uid in _uids_of(uri, kinds)]
+    uids = _committed_by(folder, stage, uids) if uids else []
     if uids:
         folder.write_json(INTENT, {"stage": stage, "uids": uids})
         finish_redo(folder)
@@ -60,6 +61,18 @@ def _uids_of(uri: str, kinds: Collection[str]) -> list[str]:
         table = pq.read_table(source, columns=["uid", "kind"])
     chosen = pc.is_in(table["kind"], value_set=pa.array(sorted(kinds), pa.string()))
     found: list[str] = table.filter(chosen)["uid"].to_pylist()
+    return found
+
+
+def _committed_by(folder: RunFolder, stage: str, uids: Collection[str]) -> list[str]:
+    """Those that this stage committed: a run that spreads labels has several, and each takes back its own."""
+    wanted = pa.array(sorted(uids), pa.string())
+    found: list[str] = []
+    for uri in folder.parquet(f"checkpoints/{stage}"):
+        if not uri.endswith(PENDING):
+            with files.open_input(uri) as source:
+                known = pq.read_table(source, columns=["uid"])["uid"]
+            found += known.filter(pc.is_in(known, value_set=wanted)).to_pylist()
     return found
 
 

@@ -1,0 +1,136 @@
+"""The embed stage: a pool of actors turns parts of the prepared rows into vectors; none is computed twice."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rayjob.engine.parts import Part
+from rayjob.engine.sink import write_parquet
+from rayjob.spec.spread import EmbedStep
+from rayjob.steps.embed import Embed, read_vectors, vector_column
+from rayjob.store import files
+
+ROWS_A_CALL = 1_024
+Vectors = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedWork:
+    """What an actor needs: the step, the parts, where their vectors go, where vectors are kept by text."""
+
+    spec: EmbedStep
+    parts: tuple[Part, ...]
+    stage: str
+    kept: str
+
+    def file_of(self, part: Part) -> str:
+        """The vectors of a part: columns place (row within the part), uid, vector; rows that failed are left out."""
+        return f"{self.stage}/{part.name}.parquet"
+
+
+class VectorFiles:
+    """A VectorStore in a folder of Parquet files, each sorted by key. Sees what others wrote before it was opened."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.segments = [(file, _keys_of(file)) for file in files.list_folder(uri) if file.endswith(".parquet")]
+
+    def load(self, keys: Sequence[str]) -> Mapping[str, Vectors]:
+        """The vectors of those keys that are here."""
+        wanted = np.array(sorted(set(keys)), dtype="S32")
+        found: dict[str, Vectors] = {}
+        for file, known in self.segments:
+            places = np.minimum(np.searchsorted(known, wanted), max(0, len(known) - 1))
+            hits = np.flatnonzero(known[places] == wanted) if len(known) else np.empty(0, np.int64)
+            if len(hits):
+                with files.open_input(file) as source:
+                    table = pq.read_table(source, columns=["vector"]).take(pa.array(places[hits]))
+                named = (bytes(key).decode() for key in wanted[hits])
+                found.update(zip(named, read_vectors(table["vector"]), strict=True))
+        return found
+
+    def save(self, vectors: Mapping[str, Vectors]) -> None:
+        """One more file, whole or absent."""
+        keys = sorted(vectors)
+        table = pa.table({"key": keys, "vector": vector_column(np.stack([vectors[key] for key in keys]))})
+        file = f"{self.uri}/{uuid.uuid4().hex}.parquet"
+        write_parquet(file, table)
+        self.segments.append((file, np.array(keys, dtype="S32")))
+
+
+def _keys_of(file: str) -> NDArray[np.bytes_]:
+    with files.open_input(file) as source:
+        return np.array(pq.read_table(source, columns=["key"])["key"].to_pylist(), dtype="S32")
+
+
+class EmbedPart:
+    """The callable class that Ray Data keeps in each actor: numbers of parts in, counts of rows out."""
+
+    def __init__(self, work: EmbedWork) -> None:
+        from rayjob.choice.embedder import Embedder  # imports torch: only in the actor
+
+        spec = work.spec
+        network = Embedder(spec.model, spec.device, spec.compute, spec.batch, spec.max_tokens)
+        self.work, self.embed = work, Embed(spec, network, VectorFiles(work.kept))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {"rows": np.array([self._embed(self.work.parts[int(item)]) for item in batch["item"]])}
+
+    def _embed(self, part: Part) -> int:
+        table = part.read(["uid", "failure", *self.work.spec.reads])
+        good = np.flatnonzero(table["failure"].is_null().to_numpy())
+        table = table.take(pa.array(good))
+        made = [self._vectors(batch.to_pylist()) for batch in table.to_batches(max_chunksize=ROWS_A_CALL)]
+        columns = {"place": pa.array(good, pa.int64()), "uid": table["uid"]}
+        if len(good):
+            columns["vector"] = vector_column(np.concatenate(made))
+        write_parquet(self.work.file_of(part), pa.table(columns))
+        return len(good)
+
+    def _vectors(self, rows: list[dict[str, Any]]) -> Vectors:
+        return np.stack([row["vector"] for row in self.embed(rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How many torch actors, and what each of them takes."""
+
+    actors: int
+    cpus: float
+    gpus: float
+
+
+def pool_of(resources: Mapping[str, float], gpus_per_actor: float, parts: int) -> Pool:
+    """GPU actors where the cluster has GPUs and the spec wants them; else a CPU each, three left for the rest."""
+    gpus = resources.get("GPU", 0.0)
+    if gpus and gpus_per_actor:
+        return Pool(max(1, min(parts, int(gpus / gpus_per_actor))), 1.0, gpus_per_actor)
+    return Pool(max(1, min(parts, int(resources.get("CPU", 1)) - 3)), 1.0, 0.0)
+
+
+def run_embed(ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Any) -> None:
+    """Embed the parts that have no vectors yet; each is whole or absent, so a killed stage goes on where it was."""
+    left = [part for part in work.parts if not files.exists(work.file_of(part))]
+    if not left:
+        return
+    pool = pool_of(ray.cluster_resources(), gpus_per_actor, len(left))
+    numbers = [{"item": part.number} for part in left]
+    dataset = ray.data.from_items(numbers, override_num_blocks=len(left)).map_batches(
+        EmbedPart,
+        fn_constructor_args=(work,),
+        batch_size=1,
+        concurrency=pool.actors,
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus,
+    )
+    for _ in dataset.iter_rows():
+        if is_stopping():
+            return
