@@ -9,6 +9,8 @@ from rayjob.plan.graph import Operator, Plan, PlannedStep, Stage
 
 #: Columns that exist before any step has run: what the readers give.
 SOURCE_COLUMNS = ("record",)
+#: Row steps that leave files of their own: samples with a uid, and vectors.
+ALONE = frozenset({"prepare", "embed"})
 #: Columns made for another step, which no output folder holds.
 INTERMEDIATE = frozenset({"vector", "candidates", "pairs"})
 
@@ -102,34 +104,28 @@ def _circle(left: Sequence[PlannedStep], waits: dict[str, set[str]]) -> list[str
 
 
 def fuse_neighbours(steps: Iterable[PlannedStep]) -> list[Operator]:
-    """Neighbouring row steps on one resource share an operator; a whole-table step stands alone."""
+    """Neighbouring row steps on one resource share an operator; whole-table steps and `ALONE` ones do not."""
     operators: list[Operator] = []
-    for (resource, scope), group in groupby(steps, key=lambda step: (step.resource, step.scope)):
+    for (resource, scope, alone), group in groupby(
+        steps, key=lambda step: (step.resource, step.scope, _is_alone(step))
+    ):
         members = tuple(group)
-        if scope == "table":
+        if alone:
             operators.extend(Operator(resource, scope, (step,)) for step in members)
         else:
             operators.append(Operator(resource, scope, members))
     return operators
 
 
+def _is_alone(step: PlannedStep) -> bool:
+    return step.scope == "table" or step.kind in ALONE
+
+
 def cut_at_tables(operators: Sequence[Operator]) -> tuple[Stage, ...]:
-    """A stage ends after `prepare` (a checkpoint needs a file source), and before and after a whole-table step."""
-    groups: list[list[Operator]] = []
-    for operator in operators:
-        alone = operator.scope == "table" or any(step.kind == "prepare" for step in operator.steps)
-        if alone or not groups or _is_closed(groups[-1]):
-            groups.append([operator])
-        else:
-            groups[-1].append(operator)
-    return tuple(Stage(f"{number}-{_title(group)}", tuple(group)) for number, group in enumerate(groups, 1))
+    """A stage ends where the next operator needs files: after `prepare` (a checkpoint filters at a file source only),
+    before and after a whole-table step, and where the kind of worker changes (each pool is resumed on its own)."""
+    return tuple(Stage(f"{number}-{_title(operator)}", (operator,)) for number, operator in enumerate(operators, 1))
 
 
-def _is_closed(group: Sequence[Operator]) -> bool:
-    last = group[-1]
-    return last.scope == "table" or any(step.kind == "prepare" for step in last.steps)
-
-
-def _title(group: Sequence[Operator]) -> str:
-    steps = [step for operator in group for step in operator.steps]
-    return "+".join(dict.fromkeys(step.kind for step in steps))
+def _title(operator: Operator) -> str:
+    return "+".join(dict.fromkeys(step.kind for step in operator.steps))

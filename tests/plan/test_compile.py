@@ -129,13 +129,12 @@ def test_an_operator_lists_its_models_once() -> None:
     assert Operator("llm", "row", tuple(steps)).models == ("worker", "judge")
 
 
-def test_a_stage_ends_after_prepare_and_around_a_whole_table_step() -> None:
+def test_a_stage_ends_after_prepare_around_a_whole_table_step_and_where_workers_change() -> None:
     stages = cut_at_tables(fuse_neighbours(order_by_columns(ALL)))
-    assert [stage.name for stage in stages] == ["1-prepare", "2-embed+label+arbitrate", "3-cluster", "4-represent"]
+    assert [one.name for one in stages] == ["1-prepare", "2-embed", "3-label+arbitrate", "4-cluster", "5-represent"]
 
 
-def test_row_steps_on_two_resources_share_a_stage() -> None:
-    choose = step("choose", "candidates", "choice")
-    stages = compile_steps("job", [PREPARE, step("generate", "query", "candidates"), choose]).stages
-    assert [stage.name for stage in stages] == ["1-prepare", "2-generate+choose"]
-    assert [one.resource for one in stages[1].operators] == ["llm", "gpu"]
+def test_vectors_have_files_of_their_own() -> None:
+    choose = step("choose", "query", "choice")
+    stages = compile_steps("job", [PREPARE, EMBED, choose, CLUSTER]).stages
+    assert [one.name for one in stages] == ["1-prepare", "2-choose", "3-embed", "4-cluster"]
