@@ -54,7 +54,7 @@ def build(
         _write(out, gold, left_open, left)
     except ERRORS as error:
         refuse(error)
-    print_tables([built_table(gold, left), open_table(left)])
+    print_tables([built_table(gold, left), *([open_table(left)] if left else [])])
 
 
 def _now() -> str:

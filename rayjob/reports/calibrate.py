@@ -17,6 +17,7 @@ _FOLDS = 5
 _BINS = 10
 _STARTS = 4  # of the threshold search; each has a quarter of the allowed error
 _FEWEST = 30  # rows below which nothing is fitted
+_FEWEST_ISOTONIC = 500  # and below which isotonic regression follows the noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def apply_map(fitted: DimensionCalibration, confidence: Floats) -> Floats:
     return np.array([apply_calibration(float(value), fitted) for value in confidence], dtype=np.float64)
 
 
-def _fit_logistic(outcomes: Outcomes, prior: float = 1.0) -> tuple[float, float]:
+def _fit_logistic(outcomes: Outcomes, prior: float = 5.0) -> tuple[float, float]:
     """Slope and intercept by Newton's method on the penalised log-likelihood.
 
     The penalty (a normal prior of variance 1/`prior` on log-odds) pulls towards slope 1, and one right and one wrong
@@ -145,7 +146,8 @@ def _choose_method(outcomes: Outcomes, seed: int) -> tuple[str, float]:
     "none" competes too: where confidence is honest already, a fit only adds noise.
     """
     found = {}
-    for method in ("none", "logistic", "isotonic"):
+    enough = len(outcomes.right) >= _FEWEST_ISOTONIC
+    for method in ("none", "logistic", *(["isotonic"] if enough else [])):
         predicted = _cross_validated(method, outcomes, seed)
         inside = np.clip(predicted, 1e-4, 1 - 1e-4)
         loss = -(outcomes.right * np.log(inside) + (1 - outcomes.right) * np.log(1 - inside))
