@@ -213,7 +213,10 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     data = load(options)
-    print(f"{len(data.truth)} rows, {len(np.unique(data.truth))} labels, {data.vectors.shape[1]} numbers a vector")
+    print(
+        f"{len(data.truth)} rows, {len(np.unique(data.truth))} labels, {data.vectors.shape[1]} numbers a vector",
+        flush=True,
+    )
     results: list[Result] = []
     with (options.out / "results.jsonl").open("w") as file:
         for result in run_all(data, options):
