@@ -11,6 +11,7 @@ from rayjob.plan.resolve import Resolved
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.model import Step
 from rayjob.steps.arbitrate import Arbitrate
+from rayjob.steps.deadline import RowDeadline
 from rayjob.steps.label import Label
 from rayjob.steps.map import MapUnmapped
 from rayjob.steps.row import Row, fail_row, finish_row, start_row, take_given
@@ -25,6 +26,7 @@ class RowPipeline:
         self.steps = tuple(steps)
         self.dimensions = tuple(resolved.taxonomy.dimensions[name] for name in resolved.dimensions())
         self.rules = resolved.rules
+        self.deadline_s = resolved.job.run.row_deadline_s
         self.evaluate = resolved.job.rules.evaluate if resolved.job.rules else "final"
 
     async def run(self, row: Row, asker: Asker, now_in: Callable[[str], None], skip_arbitration: bool = False) -> Row:
@@ -32,6 +34,7 @@ class RowPipeline:
         if row.get("failure"):
             return self.finish({**start_row(row), "failure": row["failure"]})
         row = take_given(start_row(row))
+        asker = RowDeadline(asker, self.deadline_s)
         for step in self.steps:
             if row["failure"]:
                 break
