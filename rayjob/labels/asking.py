@@ -20,6 +20,7 @@ class Question:
     """One LLM call: the messages, the model's name in the spec, and what of its settings this call overrides.
 
     `sample` tells repeated draws of one question apart, so that the ledger does not answer the second with the first.
+    `static` leading messages are the same for every row of the step: where a provider is told what to cache, that.
     `plain` messages are the same question in plainer words, asked once where a content filter refused the first.
     """
 
@@ -33,6 +34,7 @@ class Question:
     plain: Sequence[Mapping[str, str]] = ()
     shorter: Sequence[Mapping[str, str]] = ()
     dimensions: tuple[str, ...] = ()
+    static: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +87,5 @@ class Asker(Protocol):
     """Whoever answers questions: the LiteLLM client in a run, a script in a test."""
 
     async def ask(self, question: Question, parse: Callable[[str], T]) -> tuple[T, Reply]:
-        """The parsed answer and its reply. Raises CallFailedError; `parse` raises AnswerError to get one repair question."""
+        """The parsed answer and its reply. Raises CallFailedError; after `parse`'s AnswerError it asks once more."""
         ...

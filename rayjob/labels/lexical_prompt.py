@@ -15,7 +15,7 @@ _FENCE = re.compile(r"^=====CONVERSATION(?:-\d+)?=====$", re.MULTILINE)
 _TURN = re.compile(r"^\[(system|user|assistant|tool|calls)(?: [^\]\n]*)?\][ \t]*", re.MULTILINE)
 _CODE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _LANGUAGES = re.compile(r'"?\blanguages"?: ?\[?([^\];\n]*)')
-_ONLY = re.compile(r"Answer only these dimensions this time: ([\w, -]+)\.")
+_ONLY = re.compile(r"Answer (?:only these dimensions this time|these dimensions and no others): ([\w, -]+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def _asked(
     properties = schema.get("properties")
     if isinstance(properties, Mapping):
         return tuple(name for name in known if name in properties)
-    only = _ONLY.search(after)
-    if only:
-        return tuple(name for name in known if name in re.split(r",\s*", only[1]))
+    only = _ONLY.findall(after)
+    if only:  # the last one: a restriction of a restriction
+        return tuple(name for name in known if name in re.split(r",\s*", only[-1]))
     spoken = "\n".join(str(message.get("content") or "") for message in messages[:-1] or messages)
     return tuple(name for name in known if json.dumps(name) + ":" in spoken)

@@ -21,6 +21,7 @@ class Call:
     temperature: float | None
     max_tokens: int
     response_format: Mapping[str, object] | None = None
+    static: int = 0  # leading messages that every row shares; changes the price alone, and is in no key
 
     def body(self) -> dict[str, object]:
         """The OpenAI-style parameters, without the model, the key and the base."""
@@ -73,6 +74,7 @@ def call_of(question: Question, spec: ModelSpec, structured: str) -> Call:
         temperature=spec.temperature if question.temperature is None else question.temperature,
         max_tokens=question.max_tokens or spec.max_tokens,
         response_format=response_format(question.schema, structured),
+        static=question.static,
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from rayjob.llm.errors import ProviderError, kind_of_status, read_retry_after, redact
 from rayjob.llm.prices import prices_of
-from rayjob.llm.transport import Answer, Call
+from rayjob.llm.transport import Answer, Call, Messages
 from rayjob.spec.models import ModelSpec
 
 _DEFAULT_POOL = 500
+#: Where Anthropic's models are behind LiteLLM; the other providers cache what prompts begin with by themselves.
+MARKED_BY = frozenset({"anthropic", "azure_ai", "bedrock", "databricks", "openrouter", "vertex_ai"})
 _NO_CONNECTION = re.compile(r"connection error|cannot connect|server disconnected|connection reset", re.IGNORECASE)
 
 
@@ -53,20 +55,25 @@ class LiteLLMTransport:
             self._fixed["api_key"] = env.get(spec.api_key_env, "")
         elif spec.api_base:
             self._fixed["api_key"] = "none"  # a server of one's own: LiteLLM refuses to call without any
-        if spec.model.startswith("anthropic/"):  # the others cache by themselves
-            self._fixed["cache_control_injection_points"] = [{"location": "message", "role": "system"}]
+        self._marks_cache = caches_when_told(spec.model)
         self._fixed["timeout"] = spec.timeout_s + 5  # ours comes first
         self._register(spec)
 
     async def send(self, call: Call) -> Answer:
         """See Transport.send."""
         try:
-            response = await self._litellm.acompletion(**self._fixed, **call.body())
+            response = await self._litellm.acompletion(**self._fixed, **self._body(call))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - LiteLLM raises dozens of classes, and its bugs as any other
             raise translate(error, self._secrets) from None
         return read_response(response)
+
+    def _body(self, call: Call) -> dict[str, object]:
+        body = call.body()
+        if self._marks_cache and call.static:
+            body["messages"] = mark_cached(call.messages, call.static)
+        return body
 
     async def close(self) -> None:
         """See Transport.close."""
@@ -86,6 +93,23 @@ class LiteLLMTransport:
         }
         entry |= {"supports_response_schema": True, "supports_system_messages": True}
         self._litellm.register_model({spec.model: entry, spec.model.partition("/")[2]: entry})
+
+
+def caches_when_told(model: str) -> bool:
+    """Whether the provider caches a prompt only up to a mark in it: Anthropic, wherever it is hosted."""
+    provider, _, name = model.partition("/")
+    return provider in MARKED_BY and ("claude" in name or "anthropic" in name)
+
+
+def mark_cached(messages: Messages, static: int) -> list[dict[str, object]]:
+    """The messages with Anthropic's mark at the end of the last static one: all up to there is cached.
+
+    The mark is one of content parts, as LiteLLM passes it on: {"type": "text", "text": …, "cache_control": …}.
+    """
+    marked: list[dict[str, object]] = [dict(message) for message in messages]
+    last = marked[min(static, len(marked)) - 1]
+    last["content"] = [{"type": "text", "text": last["content"], "cache_control": {"type": "ephemeral"}}]
+    return marked
 
 
 def read_response(response: Any) -> Answer:

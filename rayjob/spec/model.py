@@ -88,6 +88,11 @@ class JobSpec(SpecModel):
     input: InputSpec = Field(description="The conversations: a path, a list of paths, or {path, format, limit, …}.")
     taxonomy: str | None = Field(default=None, description="Folder of dimensions, one YAML file each.")
     models: Mapping[str, ModelSpec] = Field(default={}, description="LLMs by the name that steps use.")
+    layout: Literal["per_step", "shared_prefix"] = Field(
+        default="per_step",
+        description="shared_prefix: label steps take NAME.shared.j2 beside their prompt, so that the calls of a row "
+        "share all but the question; `rayjob plan` says whether that is cheaper.",
+    )
     rules: RulesSpec | None = Field(default=None, description="Consistency rules: a path, or {path, evaluate}.")
     calibration: str | None = Field(default=None, description="calibration.yaml that `rayjob calibrate` wrote.")
     budget: BudgetSpec | None = Field(default=None, description="What the job may cost, and what then.")
