@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from rayjob.plan.describe import describe_steps
-from rayjob.plan.resolve import Resolved
+from rayjob.plan.resolve import Resolved, prompt_file
 from rayjob.spec.models import ModelSpec
 
 #: Settings of a model that change how it is called, not what it answers.
@@ -26,8 +26,7 @@ def fingerprint_parts(resolved: Resolved) -> dict[str, str]:
         parts[f"step {step.name}"] = [step.kind, step.settings.model_dump(mode="json", exclude=ABOUT_NAMES)]
     for name in used_models(resolved):
         parts[f"model {name}"] = _answering(job.models[name])
-    for folder, files in resolved.texts.prompts.items():
-        parts |= {f"prompt {folder.rsplit('/', 1)[-1]}/{name}": text for name, text in files.items()}
+    parts |= {f"prompt {'/'.join(file.rsplit('/', 2)[-2:])}": text for file, text in used_prompts(resolved).items()}
     if job.layout != "per_step":
         parts["layout"] = job.layout
     if job.rules:
@@ -48,6 +47,19 @@ def used_models(resolved: Resolved) -> list[str]:
             found.append(name)
             waiting += [models[name].fallback or ""]
     return sorted(found)
+
+
+def used_prompts(resolved: Resolved) -> dict[str, str]:
+    """The texts of the prompts that steps name and of the files that these take in (or mention in quotes), by path."""
+    found: dict[str, str] = {}
+    waiting = [file for step in resolved.job.steps if (file := prompt_file(step, resolved.job.layout))]
+    while waiting:
+        folder, _, name = waiting.pop().rpartition("/")
+        files = resolved.texts.prompts.get(folder, {})
+        if name in files and f"{folder}/{name}" not in found:
+            text = found[f"{folder}/{name}"] = files[name]
+            waiting += [f"{folder}/{other}" for other in files if f'"{other}"' in text or f"'{other}'" in text]
+    return found
 
 
 def _answering(model: ModelSpec) -> dict[str, object]:

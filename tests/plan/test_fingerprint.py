@@ -40,6 +40,11 @@ def job(tmp_path: Path) -> Path:
     shutil.copytree(SMALL, tmp_path / "job")
     (tmp_path / "job" / "in.jsonl").write_text("{}\n", encoding="utf-8")
     (tmp_path / "job" / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    prompts = tmp_path / "job" / "prompts"
+    (prompts / "unused.j2").write_text("Nobody takes this in.", encoding="utf-8")
+    (prompts / "shared.j2").write_text("Be brief.", encoding="utf-8")
+    with (prompts / "capability.j2").open("a", encoding="utf-8") as file:
+        file.write('{% include "shared.j2" %}\n')
     return tmp_path / "job"
 
 
@@ -112,6 +117,8 @@ def rewrite(path: str, old: str, new: str) -> Callable[[Path], None]:
         (rewrite("taxonomy/language.yaml", "[py]", "[py, py3]"), ["taxonomy language changed"]),
         (rewrite("rules.yaml", "an expert who learns", "learning expert"), ["rules changed"]),
         (rewrite("taxonomy/intent.yaml", "dimension: intent", "# a comment\ndimension: intent"), []),
+        (rewrite("prompts/unused.j2", "Nobody", "No step"), []),
+        (rewrite("prompts/shared.j2", "Be brief", "Be exact"), ["prompt prompts/shared.j2 changed"]),
     ],
 )
 def test_files_count_by_what_they_say(job: Path, change: Callable[[Path], None], said: list[str]) -> None:
