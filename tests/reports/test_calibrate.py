@@ -70,7 +70,7 @@ def test_the_error_after_is_cross_validated_and_confidence_that_says_nothing_is_
     assert fitted.auroc == pytest.approx(0.5, abs=0.05)
     assert fitted.threshold is None
     assert fitted.ece_before > 0.2
-    assert fitted.ece_after < 0.06
+    assert fitted.ece_after < 0.08  # ten bins of a hundred rows each are off by .037 in the mean by chance alone
 
 
 def test_auroc_is_scikit_learns():
