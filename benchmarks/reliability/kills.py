@@ -1,0 +1,152 @@
+"""kill -9 at seeded random moments of a run, until it is finished; then counts what was lost and what was paid twice.
+
+    python -m benchmarks.reliability.kills --kills 20 --rows 2000 --in-flight 200 --latency 2
+
+Victims in turn: the driver, an LLM actor, a worker with a task (reading, filtering, writing), the raylet. A dead driver
+or raylet ends the session; the same command starts the next one. What the provider counts as paid includes answers
+whose asker was dead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.reliability.processes import Process, descendants, processes
+from tests.engine.rig import Job, Paid, kill_group, make_job, provider, wait, wait_until
+from tests.llm_server import Provider
+
+VICTIMS = ("driver", "actor", "worker", "raylet")
+ENDS_SESSION = ("driver", "raylet")
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill: the victim, calls in flight at that moment, seconds until the session had ended (if it did)."""
+
+    victim: str
+    name: str
+    in_flight: int
+    paid: int
+    ended_s: float | None
+
+
+class Killer:
+    """Kills its way through a run."""
+
+    def __init__(self, job: Job, server: Provider, paid: Paid, args: argparse.Namespace) -> None:
+        self.job, self.server, self.paid, self.args = job, server, paid, args
+        self.random = random.Random(args.seed)
+        self.left = [VICTIMS[i % len(VICTIMS)] for i in range(args.kills)]
+        self.random.shuffle(self.left)
+        self.kills: list[Kill] = []
+        self.sessions = 0
+
+    def run(self) -> int:
+        """Sessions until one ends by itself; its exit code."""
+        while True:
+            self.sessions += 1
+            process = self.job.start()
+            code = self._session(process)
+            if code is not None and self.job.manifest()["status"] in ("done", "failed_rows"):
+                return code
+            print(f"     session {self.sessions} ended with {code}", flush=True)
+
+    def _session(self, process: subprocess.Popen[bytes]) -> int | None:
+        wait_until(lambda: not self.server.in_flight, None, 60)  # what the dead had asked is answered and counted
+        wait_until(lambda: self.server.in_flight >= self.args.in_flight // 4, process, 240)
+        while self.left and process.poll() is None:
+            time.sleep(self.random.uniform(0.2, self.args.every))
+            victim = self._kill(process)
+            if victim in ENDS_SESSION:
+                return None
+        return wait(process, self.args.timeout)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> str:
+        victim = self.left[-1]
+        found = find_victim(process.pid, victim)
+        if found is None or process.poll() is not None:
+            return ""
+        self.left.pop()
+        name, in_flight, paid = found.line.rsplit("/", 1)[-1][:40], self.server.in_flight, self.paid.total()
+        began = time.monotonic()
+        os.kill(found.pid, signal.SIGKILL)
+        ended = None
+        if victim in ENDS_SESSION:
+            wait_until(lambda: process.poll() is not None, None, 60)
+            ended = round(time.monotonic() - began, 1)
+            kill_group(process)
+        self.kills.append(Kill(victim, name, in_flight, paid, ended))
+        counts = f"in flight {in_flight:>4}  paid {paid:>6}  ended after {ended}"
+        print(f"{len(self.kills):>3}  {victim:<7} {name:<40} {counts}", flush=True)
+        return victim
+
+
+def find_victim(driver: int, victim: str) -> Process | None:
+    """A process of the driver's own cluster, or None where there is none of the kind right now."""
+    if victim == "driver":
+        return next((one for one in processes() if one.pid == driver), None)
+    return next((one for one in descendants(driver) if is_victim(one, victim)), None)
+
+
+def is_victim(process: Process, victim: str) -> bool:
+    """Whether a process is of the kind, by the title that Ray gives it."""
+    line = process.line
+    if victim == "raylet":
+        return "/raylet/raylet " in f"{line} "
+    if victim == "actor":
+        return line.startswith("ray::") and "LlmOperator" in line
+    return line.startswith("ray::") and not any(word in line for word in ("LlmOperator", "IDLE", "Governor", "Agent"))
+
+
+def report(killer: Killer, job: Job, rows: int, code: int) -> bool:
+    """Print what came out; whether every claim held."""
+    uids, paid, at_kills = job.uids(), killer.paid, sum(kill.in_flight for kill in killer.kills)
+    before = paid.total()
+    again = job.run()
+    claims = {
+        f"every row exactly once ({len(uids)} of {rows}, most often {max(uids.values(), default=0)} times)":
+            len(uids) == rows and set(uids.values()) == {1},
+        f"answered twice {paid.twice} <= in flight at the kills {at_kills}": paid.twice <= at_kills,
+        f"all {2 * rows} questions were answered ({len(paid)})": len(paid) == 2 * rows,
+        f"a finished run pays {paid.total() - before} calls again (exit {again.code})": paid.total() == before,
+        f"exit {code}, failures: {len(job.column('failures', 'uid'))}": code == 0,
+    }  # fmt: skip
+    print(f"{len(killer.kills)} kills in {killer.sessions} sessions")
+    for claim, held in claims.items():
+        print("held  " if held else "FAILED", claim)
+    return all(claims.values())
+
+
+def main() -> None:
+    """Kill, resume, count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--in-flight", type=int, default=200)
+    parser.add_argument("--latency", type=float, default=2.0)
+    parser.add_argument("--every", type=float, default=3.0, help="most seconds between kills")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=400.0)
+    parser.add_argument("--keep", type=Path, help="work here, and leave it")
+    args = parser.parse_args()
+    folder = args.keep or Path(tempfile.mkdtemp(prefix="rayjob-kills-"))
+    with provider(latency_s=args.latency, sigma=0.3) as (server, paid):
+        job = make_job(folder, server.url, args.rows, args.in_flight)
+        killer = Killer(job, server, paid, args)
+        held = report(killer, job, args.rows, killer.run())
+    if not args.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    raise SystemExit(0 if held else 1)
+
+
+if __name__ == "__main__":
+    main()
