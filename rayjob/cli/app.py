@@ -15,6 +15,8 @@ from rayjob.spec.base import SpecError
 
 #: The user must fix something.
 EXIT_FIX = 2
+#: Ctrl-C outside of a run.
+EXIT_INTERRUPTED = 130
 
 #: Every command, in the order of a user's day: where it stands, and a line about it. Its module is imported when it
 #: is called, not before: `validate` answers before numpy would be loaded.
@@ -59,6 +61,8 @@ class Commands(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:  # before or after a run, which handles its own
+            sys.exit(EXIT_INTERRUPTED)
         except SpecError as error:
             self._say(f"{len(error.problems)} problem{'s' if len(error.problems) != 1 else ''}:\n{error}")
         except Exception as error:

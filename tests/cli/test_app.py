@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
 
@@ -55,6 +56,35 @@ def test_what_only_reads_a_spec_loads_nothing_heavy(arguments: list[str]) -> Non
     code = LOADED.format(heavy=set(HEAVY))
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def test_validate_costs_less_than_a_second_of_an_idle_machine() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", "from rayjob.cli import main; main()", "validate", "specs/quickstart.yaml"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert cpu_s < 1.5  # 0.7 s where nothing else runs; a busy machine's caches cost some more
+
+
+BUG = """
+import sys
+import rayjob.cli.validate
+def fail(*_): raise {error}
+rayjob.cli.validate.open_spec = fail
+from rayjob.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"), [("KeyError('x')", 70, "Traceback"), ("KeyboardInterrupt", 130, "")]
+)
+def test_what_was_not_foreseen_has_a_code_of_its_own(error: str, code: int, said: str) -> None:
+    command = [sys.executable, "-c", BUG.format(error=error), "validate", "a.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(said)
 
 
 def test_an_estimate_loads_neither_ray_nor_torch_nor_litellm() -> None:
