@@ -1,11 +1,13 @@
-"""Evaluates arithmetic written in plain notation, skipping units. No variables, no eval; refuses what it cannot
+"""Evaluates arithmetic written in plain notation, skipping units. No eval; refuses what it cannot
 read with None."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 TOKEN = re.compile(
     r"(?P<num>\d+(?:\.\d+)?|\.\d+)|(?P<op>[-+*/^()!%])|(?P<rel>[=≈≠≤≥<>±])|(?P<word>[A-Za-z']+)|(?P<stop>[.,;:?\n\[\]|\"&])"
@@ -46,8 +48,9 @@ def tokenize(text: str) -> list[Token]:
 class _Parser:
     """Recursive descent over num/op tokens: sum > product > power > atom. Raises _Unreadable."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], variables: Mapping[str, float] = MappingProxyType({})) -> None:
         self.tokens = tokens
+        self.variables = variables
         self.here = 0
         self.operands: list[float] = []
         self.operators: list[str] = []
@@ -75,7 +78,7 @@ class _Parser:
             sign = self.peek()
             if sign in ("*", "/"):
                 self.take()
-            elif sign == "(" or (sign in FUNCTIONS) or (sign in CONSTANTS):
+            elif sign == "(" or sign in FUNCTIONS or sign in CONSTANTS or sign in self.variables:
                 sign = "*"
             else:
                 return value
@@ -130,6 +133,8 @@ class _Parser:
             return number
         if token.text in CONSTANTS:
             return CONSTANTS[token.text]
+        if token.text in self.variables:
+            return self.variables[token.text]
         if token.text in FUNCTIONS:
             result = FUNCTIONS[token.text](self.atom())
             self.operators.append("s")
@@ -151,11 +156,14 @@ class _UnreadableError(Exception):
     """The tokens are no arithmetic expression."""
 
 
-def evaluate(tokens: list[Token]) -> Value | None:
-    """The value of an expression of num/op tokens (units already dropped), None where it is not one."""
+def evaluate(tokens: list[Token], variables: Mapping[str, float] = MappingProxyType({})) -> Value | None:
+    """The value of an expression of num/op tokens (units already dropped), None where it is not one.
+
+    Words that are keys of `variables` stand for their values.
+    """
     if not tokens or len(tokens) > 120:
         return None
-    parser = _Parser(tokens)
+    parser = _Parser(tokens, variables)
     try:
         value = parser.total()
     except (_UnreadableError, OverflowError):

@@ -22,7 +22,7 @@ _BETWEEN_NUMBERS = re.compile(r"(?<=[\d)%])(\s*(?:[a-zA-Z]+\s+)?)[xX](?=\s*[$(\d
 _LONE_STAR = re.compile(r"\*\*(?!\s*\d)|(?<![\d)\s%\w])\*\*")
 
 #: Longest text that is read; the rest of a longer one is left out (a 100,000-token reasoning costs no more than this).
-MAX_CHARS = 40_000
+MAX_CHARS = 20_000
 
 _SYMBOLS = {
     "\\times": "*", "\\cdot": "*", "\\ast": "*", "\\div": "/", "\\pi": " pi ", "\\%": "%", "\\$": "", "\\left": "",

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from rayjob.choice.algebra import algebra_features
 from rayjob.choice.asked import asked_features
 from rayjob.choice.data import Reasoning
 from rayjob.choice.features import reason_features
@@ -34,7 +35,7 @@ def describe(question: str, text: str, answer: str) -> dict[str, float]:
     """Every feature of one reasoning, by name."""
     problem = _problem(question)
     trace = read_trace(problem, text, answer)
-    return {**reason_features(problem, trace), **asked_features(problem, trace)}
+    return {**reason_features(problem, trace), **asked_features(problem, trace), **algebra_features(trace.text)}
 
 
 @lru_cache(maxsize=1024)
