@@ -38,9 +38,7 @@ class LedgerFiles:
         selector = fs.FileSelector(address.path, allow_not_found=True, recursive=True)
         found = address.filesystem().get_file_info(selector)
         return {
-            Address(address.scheme, info.path).uri: int(info.size)
-            for info in found
-            if info.type == fs.FileType.File
+            Address(address.scheme, info.path).uri: int(info.size) for info in found if info.type == fs.FileType.File
         }
 
     def delete(self, uri: str) -> None:
