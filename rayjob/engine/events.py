@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from rayjob.reports.progress import Event, ProgressView, Tracker, read_event, re
 from rayjob.store import files
 from rayjob.store.address import parse_address
 from rayjob.store.atomic import write_atomic
+from rayjob.store.errors import StoreError
 
 S3_EVERY_S = 10.0
 #: On S3 the whole log is written again each time, so it must stay small: older progress is thinned out.
@@ -35,7 +37,8 @@ class EventLog:
         record = {"t": round(time.time(), 3), "event": event, **fields}
         with self.lock:
             self.tracker.take(record)
-            self._put(orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS) + b"\n", event)
+            with suppress(OSError, StoreError):  # a lost event loses nothing that counts; what counts raises elsewhere
+                self._put(orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS) + b"\n", event)
 
     def view(self) -> ProgressView:
         """The run as of now."""

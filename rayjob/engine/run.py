@@ -17,6 +17,7 @@ from rayjob.engine.operator import OperatorJob, Secrets
 from rayjob.engine.prepare import Prepared, run_prepare
 from rayjob.engine.redo import TRANSIENT, count_committed, finish_redo, take_back
 from rayjob.engine.session import connect, count_cpus
+from rayjob.engine.trouble import reason_of
 from rayjob.engine.watch import Watcher
 from rayjob.llm.limits import limit_key, limits_of
 from rayjob.plan.graph import Plan, Stage
@@ -180,7 +181,10 @@ class Run:
         self.why = self.why or watcher.why
         self.watcher = None
         if thread.error is not None and not self.why:
-            raise thread.error
+            self.why = reason_of(thread.error, self.folder.path)
+            if not self.why:
+                raise thread.error
+            self.log.write("note", message=f"stopping: {self.why}")
 
     def _wait(self, thread: StageThread, watcher: Watcher) -> None:
         """Until the stage ends by itself; after a drain no longer than the grace period, plus time to commit."""

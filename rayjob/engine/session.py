@@ -11,6 +11,19 @@ FOR_WORKERS = ("LITELLM_LOCAL_MODEL_COST_MAP", "RAY_DATA_USE_DATASOURCE_V2")
 LOCAL_OBJECT_STORE_BYTES = 1 << 30
 
 
+class ClusterError(Exception):
+    """Ray could not be started here, or not be reached at its address."""
+
+    def __init__(self, address: str | None, found: str) -> None:
+        super().__init__(address, found)
+        self.address, self.found = address, found
+
+    def __str__(self) -> str:
+        if self.address:
+            return f"no Ray cluster answers at {self.address} (RAY_ADDRESS): {self.found}"
+        return f"Ray does not start on this machine: {self.found}; where it is only busy, run the same command again"
+
+
 def connect(address: str | None = None) -> Any:
     """Initialise Ray at `address` or RAY_ADDRESS, else a local cluster of this machine's cores. Returns ray."""
     import ray
@@ -20,10 +33,13 @@ def connect(address: str | None = None) -> Any:
     address = address or os.environ.get("RAY_ADDRESS") or None
     runtime_env = {"env_vars": {name: os.environ[name] for name in FOR_WORKERS}}
     options: dict[str, Any] = {} if address else _local_options()
-    ray.init(
-        address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=runtime_env,
-        namespace="rayjob", **options,
-    )  # fmt: skip
+    try:
+        ray.init(
+            address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=runtime_env,
+            namespace="rayjob", **options,
+        )  # fmt: skip
+    except Exception as error:  # Ray raises all sorts here, a bare Exception among them
+        raise ClusterError(address, " ".join(str(error).split())[:300]) from error
     quiet_ray()
     return ray
 
