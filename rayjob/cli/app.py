@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from rayjob import __version__
 from rayjob.spec.base import SpecError
+from rayjob.spec.wording import unknown
 
 #: The user must fix something.
 EXIT_FIX = 2
@@ -49,8 +50,10 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; None where there is none."""
-        return load_command(cmd_name) if cmd_name in COMMANDS else None
+        """The command of a name; where there is none, the one that may have been meant is said."""
+        if cmd_name not in COMMANDS:
+            ctx.fail(unknown("command", cmd_name, COMMANDS))
+        return load_command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The table in `--help`, without importing a command."""
@@ -100,7 +103,7 @@ def is_for_the_user(error: Exception) -> bool:
 
 FOR_THE_USER = {
     "SpecError", "StoreError", "ChangedSpecError", "MissingKeyError", "SpreadError", "ChoiceError", "UserError",
-    "ReportError",
+    "ReportError", "ClusterError",
 }  # fmt: skip
 
 app = typer.Typer(
