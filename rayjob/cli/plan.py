@@ -52,6 +52,7 @@ def _estimate(opened: Opened, latency_s: float) -> None:
         return
     console.print(_steps_table(steps, opened))
     console.print(_summary(steps, opened, sample), markup=False)
+    _print_layouts(steps, opened, sample)
     for time in estimate_times(resolved, steps, latency_s):
         console.print(_time_line(time, latency_s), markup=False)
 
@@ -91,6 +92,26 @@ def _summary(steps: list[StepEstimate], opened: Opened, sample: InputSample) -> 
         f"{sum(step.answer_tokens for step in steps):,.0f} out\n"
         f"cost: ${full:,.2f}, or ${cached:,.2f} where the provider caches the prefix{price}"
     )
+
+
+def _print_layouts(steps: list[StepEstimate], opened: Opened, sample: InputSample) -> None:
+    from rich.table import Table
+
+    from rayjob.cli.style import console
+    from rayjob.steps.layouts import compare_layouts, say_cheaper
+
+    costs = compare_layouts(opened.resolved, steps, sample.rows)
+    table = Table(box=None, pad_edge=False)
+    for title in ("layout", "prompt tokens", "cached: over rows", "over a row's calls", "USD", "USD cached"):
+        table.add_column(title, justify="left" if title == "layout" else "right")
+    for cost in costs:
+        table.add_row(
+            cost.layout, f"{cost.prompt_tokens:,.0f}", f"{cost.cached_over_rows:,.0f}",
+            f"{cost.cached_over_calls:,.0f}", f"{cost.full_usd:,.2f}", f"{cost.cached_usd:,.2f}",
+        )  # fmt: skip
+    console.print(table)
+    if len(costs) > 1:
+        console.print(say_cheaper(costs), markup=False)
 
 
 def _time_line(time: ModelTime, latency_s: float) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rayjob.labels.tokens import count_tokens
+from rayjob.llm.limits import limit_key
 from rayjob.llm.prices import prices_of
 from rayjob.plan.resolve import Resolved
 from rayjob.spec.label import ArbitrateStep, LabelStep, MajorityOf, MapStep
 from rayjob.spec.model import Step
 from rayjob.spec.models import ModelSpec
-from rayjob.steps.label import Asking, Label
-from rayjob.steps.row import start_row
+from rayjob.steps.label import Label
+from rayjob.steps.prompts import Prompts, count_again, render_prompts
 
 Row = dict[str, Any]
 
@@ -29,7 +29,10 @@ CACHED_FROM_TOKENS = 1_024
 
 @dataclass(frozen=True, slots=True)
 class StepEstimate:
-    """One LLM step over the whole input: prompt tokens split into what every row shares and what varies."""
+    """One LLM step over the whole input: prompt tokens split into what every row shares and what varies.
+
+    `again_tokens`: of the varying ones, those that an earlier call of the same row to the same model began with.
+    """
 
     step: str
     model: str
@@ -38,6 +41,7 @@ class StepEstimate:
     varying_tokens: int
     completion_tokens: int
     assumed: str = ""
+    again_tokens: int = 0
 
     @property
     def prompt_tokens(self) -> float:
@@ -49,10 +53,29 @@ class StepEstimate:
         """Of all calls."""
         return self.calls * self.completion_tokens
 
+    @property
+    def cached_over_rows(self) -> float:
+        """Prompt tokens of all calls that a provider may have cached for another row."""
+        return self.calls * self._fixed_hits
+
+    @property
+    def cached_over_calls(self) -> float:
+        """Those that it may have cached for an earlier call of the same row, beyond `cached_over_rows`."""
+        return self.calls * self._again_hits
+
+    @property
+    def _fixed_hits(self) -> int:
+        return self.fixed_tokens if self.fixed_tokens >= CACHED_FROM_TOKENS else 0
+
+    @property
+    def _again_hits(self) -> int:
+        both = self.fixed_tokens + self.again_tokens
+        return both - self._fixed_hits if self.again_tokens and both >= CACHED_FROM_TOKENS else 0
+
     def cost_usd(self, spec: ModelSpec, cached: bool) -> float:
-        """Dollars; `cached`: the shared prefix at the provider's price for cached tokens, after the first call."""
+        """Dollars; `cached`: what was sent before at the provider's price for cached tokens, after the first call."""
         prices = prices_of(spec)
-        hits = self.fixed_tokens if cached and self.fixed_tokens >= CACHED_FROM_TOKENS else 0
+        hits = self._fixed_hits + self._again_hits if cached else 0
         per_call = prices.cost(self.fixed_tokens + self.varying_tokens, hits, self.completion_tokens)
         return self.calls * per_call
 
@@ -78,34 +101,43 @@ def estimate_steps(resolved: Resolved, names: Sequence[str], rows: Sequence[Row]
     good = [row for row in rows if not row.get("failure")]
     share = len(good) / len(rows) if rows else 0.0
     by_name = {step.name: step for step in resolved.job.steps}
-    labels = {
-        step.name: Label(step.name, step.settings, resolved.taxonomy, resolved.templates[step.name])
+    prompts = {
+        step.name: render_prompts(
+            Label(step.name, step.settings, resolved.taxonomy, resolved.templates[step.name]), good
+        )
         for step in resolved.job.steps_of("label")
         if isinstance(step.settings, LabelStep)
     }
     found: list[StepEstimate] = []
-    for name in names:
-        found.extend(_estimate(by_name[name], resolved, labels, good, total * share))
+    for position, name in enumerate(names):
+        earlier = [prompts[other] for other in names[:position] if other in prompts]
+        found.extend(_estimate(by_name[name], resolved.job.models, prompts, earlier, total * share))
     return found
 
 
 def _estimate(
-    step: Step, resolved: Resolved, labels: dict[str, Label], rows: Sequence[Row], total: float
+    step: Step,
+    models: Mapping[str, ModelSpec],
+    prompts: Mapping[str, Prompts],
+    earlier: Sequence[Prompts],
+    total: float,
 ) -> Iterable[StepEstimate]:
     settings = step.settings
     if isinstance(settings, LabelStep):
-        fixed, varying = measure(labels[step.name], rows)
+        mine, model = prompts[step.name], settings.model
+        again = count_again(mine, _asked_of(models[model], earlier, models), models[model])
         answer = TOKENS_A_DIMENSION * len(settings.dimensions) + 6
-        yield StepEstimate(step.name, settings.model, total * settings.samples, fixed, varying, answer)
+        calls = total * settings.samples
+        yield StepEstimate(step.name, model, calls, mine.fixed_tokens, mine.varying_tokens, answer, "", again)
     elif isinstance(settings, ArbitrateStep):
-        again = settings.accept.majority_of - 1 if isinstance(settings.accept, MajorityOf) else 1
-        for label in labels.values():
-            fixed, varying = measure(label, rows)
+        times = settings.accept.majority_of - 1 if isinstance(settings.accept, MajorityOf) else 1
+        for mine in prompts.values():
+            model = settings.model or mine.label.spec.model
+            again = count_again(mine, _asked_of(models[model], earlier, models), models[model])
             answer = TOKENS_A_DIMENSION + 6
             assumed = f"{ARBITRATED_SHARE:.0%} of rows assumed"
-            model = settings.model or label.spec.model
-            calls = total * ARBITRATED_SHARE * again
-            yield StepEstimate(f"{step.name} ({label.name})", model, calls, fixed, varying, answer, assumed)
+            name, calls = f"{step.name} ({mine.label.name})", total * ARBITRATED_SHARE * times
+            yield StepEstimate(name, model, calls, mine.fixed_tokens, mine.varying_tokens, answer, assumed, again)
     elif isinstance(settings, MapStep):
         prompt, answer = TOKENS_A_MAPPING
         assumed = f"{UNMAPPED_SHARE:.0%} of rows assumed"
@@ -126,20 +158,9 @@ def with_calls(steps: Sequence[StepEstimate], calls: Mapping[tuple[str, str], in
     return found
 
 
-def measure(label: Label, rows: Sequence[Row]) -> tuple[int, int]:
-    """Tokens that every prompt of a step begins with, and the mean of what varies."""
-    prefix = sum(count_tokens(message.content) for message in label.prompt.prefix)
-    varying = 0
-    for row in rows:
-        state = start_row(row)
-        state["labels"] = {name: _typical(dimension.select) for name, dimension in label.taxonomy.dimensions.items()}
-        asking = Asking(label.name, label.spec.model, label.dims)
-        varying += sum(count_tokens(message["content"]) for message in label.question(state, asking).messages) - prefix
-    return prefix, round(varying / len(rows)) if rows else 0
-
-
-def _typical(select: str) -> str | list[str]:
-    return "intermediate" if select == "single" else ["python"]
+def _asked_of(spec: ModelSpec, earlier: Sequence[Prompts], models: Mapping[str, ModelSpec]) -> list[Prompts]:
+    """Those prompts that went to the same model at the same place, whatever the spec calls it."""
+    return [prompts for prompts in earlier if limit_key(models[prompts.label.spec.model]) == limit_key(spec)]
 
 
 def estimate_times(resolved: Resolved, steps: Sequence[StepEstimate], latency_s: float = LATENCY_S) -> list[ModelTime]:
