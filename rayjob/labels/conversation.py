@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from rayjob.labels.markup import clean_text
 from rayjob.labels.readers_alpaca import looks_alpaca, read_alpaca, used_fields
+from rayjob.labels.readers_reasoning import looks_reasoning, read_reasoning
+from rayjob.labels.readers_reasoning import used_fields as reasoning_fields
 from rayjob.labels.readers_turns import read_turns, turn_list
 from rayjob.labels.turns import Conversation, Role, RowError, ToolCall, Turn, describe
 
 __all__ = ["FORMATS", "Conversation", "Role", "RowError", "ToolCall", "Turn", "parse_record"]
 
-FORMATS = ("sharegpt", "openai", "alpaca", "pangu")
+FORMATS = ("sharegpt", "openai", "alpaca", "pangu", "reasoning")
 #: Fields that hold a list of turns, and the format they speak of where the turns do not say.
 TURN_FIELDS = {
     "messages": "openai",
@@ -25,7 +27,7 @@ ID_FIELDS = ("id", "uuid", "conversation_id", "sample_id", "uid", "_id")
 SYSTEM_FIELDS = ("system", "system_prompt", "meta_prompt")
 ACCEPTED = (
     "conversations (ShareGPT: from/value), messages (OpenAI: role/content), data (Pangu: role/content), "
-    "instruction/input/output (Alpaca)"
+    "instruction/input/output (Alpaca), question/cot/answer (reasoning)"
 )
 
 
@@ -50,12 +52,12 @@ def parse_record(record: object, format: str = "auto") -> Conversation:
 
 
 def _find_turns(fields: Mapping[str, object]) -> str:
-    """The field that holds the turns; "" for an Alpaca record."""
+    """The field that holds the turns; "" for a record of separate fields."""
     lists = {name: turns for name in TURN_FIELDS if (turns := turn_list(fields.get(name))) is not None}
     filled = [name for name, turns in lists.items() if turns]
     if filled:
         return filled[0]
-    if looks_alpaca(fields):
+    if looks_reasoning(fields) or looks_alpaca(fields):
         return ""
     present = [name for name in TURN_FIELDS if name in fields]
     if lists or (present and all(fields[name] is None for name in present)):
@@ -70,7 +72,7 @@ def _decide_format(fields: Mapping[str, object], turns_field: str) -> str:
     OpenAI's.
     """
     if not turns_field:
-        return "alpaca"
+        return "reasoning" if looks_reasoning(fields) else "alpaca"
     turns = turn_list(fields[turns_field]) or []
     if any(isinstance(turn, Mapping) and turn.get("from") is not None for turn in turns[:3]):
         return "sharegpt"
@@ -88,13 +90,18 @@ def _read(fields: dict[str, object], turns_field: str, found: str) -> Conversati
         used: tuple[str, ...] = (turns_field,)
         turns = read_turns(raw)
     else:
-        used = used_fields(fields)
+        named, read = FIELD_READERS[found]
+        used = named(fields)
         raw = [{name: fields[name] for name in used}]
-        turns = [replace(turn, origin=0) for turn in read_alpaca(fields)]
+        turns = [replace(turn, origin=0) for turn in read(fields)]
     id_field = next((name for name in ID_FIELDS if isinstance(fields.get(name), str | int) and fields[name] != ""), "")
     metadata = {name: value for name, value in fields.items() if name not in used and name != id_field}
     record_id = clean_text(str(fields[id_field])) if id_field else ""
     return Conversation((*_system_turn(fields, turns), *turns), found, record_id, raw, _flatten(metadata))
+
+
+#: Formats whose turns stand in fields of their own: which fields, and how they are read.
+FIELD_READERS = {"alpaca": (used_fields, read_alpaca), "reasoning": (reasoning_fields, read_reasoning)}
 
 
 def _system_turn(fields: Mapping[str, object], turns: list[Turn]) -> tuple[Turn, ...]:

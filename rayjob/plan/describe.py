@@ -32,6 +32,8 @@ def _describe(step: Step, resolved: Resolved) -> PlannedStep:
     models = _models(step, resolved)
     if isinstance(step.settings, EmbedStep) and models:
         resource = "llm"
+    if isinstance(step.settings, AskStep) and step.settings.source != "label":
+        resource = "cpu"  # people or a column answer
     reads, writes = EDGES[step.kind](step, resolved)
     return PlannedStep(
         step.name,

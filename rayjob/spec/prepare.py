@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from rayjob.spec.base import SpecModel
 
-InputFormat = Literal["auto", "sharegpt", "openai", "alpaca", "pangu", "parquet"]
+InputFormat = Literal["auto", "sharegpt", "openai", "alpaca", "pangu", "reasoning", "parquet"]
 
 
 class InputSpec(SpecModel):

@@ -36,7 +36,7 @@ def take_given(row: Row) -> Row:
     given = _mapping(row.get("given"))
     for column in ("labels", "confidence"):
         row[column].update(given.get(column) or {})
-    row["propagated"] = given.get("propagated")
+    row["propagated"] = given.get("propagated") or None
     row[STATE]["given"] = frozenset(given.get("labels") or ())
     return row
 
