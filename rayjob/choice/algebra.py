@@ -1,4 +1,5 @@
-"""Equations with variables: does the solution a reasoning states satisfy them, do its rearrangements hold. Solves nothing."""
+"""Equations with variables: does the solution a reasoning states satisfy them, do its rearrangements hold. Solves
+nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _WORDS = frozenset({"a", "I", "A", "s"})
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """Two sides as tokens, their variables, and whether it stands inside a chain a = b = c (then it must be an identity)."""
+    """Two sides as tokens, their variables, and whether it stands inside a chain a = b = c (then it must be an
+    identity)."""
 
     left: list[Token]
     right: list[Token]
@@ -144,7 +146,8 @@ def _solutions(equations: list[Equation]) -> dict[str, list[float]]:
 
 
 def _satisfied(equation: Equation, solutions: dict[str, list[float]]) -> bool | None:
-    """Whether some combination of the stated solutions satisfies the equation; None where it is one, or says nothing."""
+    """Whether some combination of the stated solutions satisfies the equation; None where it is one, or says
+    nothing."""
     if any(name not in solutions for name in equation.variables):
         return None
     if min(len(equation.left), len(equation.right)) == 1 and len(equation.variables) == 1:
@@ -160,7 +163,8 @@ def _satisfied(equation: Equation, solutions: dict[str, list[float]]) -> bool | 
 
 
 def _same_names(equation: Equation) -> bool:
-    """Whether both sides speak of the same variables and neither is a lone one: then it rearranges, and defines nothing."""
+    """Whether both sides speak of the same variables and neither is a lone one: then it rearranges, and defines
+    nothing."""
     sides = [{token.text for token in side if _is_name(token)} for side in (equation.left, equation.right)]
     return sides[0] == sides[1] and min(len(equation.left), len(equation.right)) > 1
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 TOKEN = re.compile(
@@ -40,8 +41,10 @@ class Value:
     decimals: int = 0
 
 
+@lru_cache(maxsize=8)
 def tokenize(text: str) -> list[Token]:
-    """Tokens of a text in plain notation; characters that mean nothing in arithmetic are dropped."""
+    """Tokens of a text in plain notation; characters that mean nothing in arithmetic are dropped. Not to be changed:
+    the same list is given to everybody who reads the text."""
     return [Token(str(m.lastgroup), m.group(), m.start()) for m in TOKEN.finditer(text)]
 
 

@@ -43,9 +43,9 @@ class ChoiceModel:
     def scores(self, reasonings: Sequence[Reasoning]) -> npt.NDArray[np.float64]:
         """Calibrated Bradley-Terry scores, [n]. Raises ChoiceError for vectors of another dimension than the
         model's."""
-        return self._scores(build_table(reasonings))
+        return self.score_table(build_table(reasonings))
 
-    def _scores(self, table: FeatureTable) -> npt.NDArray[np.float64]:
+    def score_table(self, table: FeatureTable) -> npt.NDArray[np.float64]:
         if table.vectors.shape[1] != self.info.vectors:
             raise ChoiceError(
                 f"vectors of dimension {table.vectors.shape[1]}, the model was trained with "
@@ -64,7 +64,7 @@ class ChoiceModel:
             )
         flat = [reasoning for group in groups for reasoning in group]
         table = build_table(flat)
-        scores = self._scores(table)
+        scores = self.score_table(table)
         found, start = [], 0
         for group in groups:
             stop = start + len(group)
