@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rayjob.choice.embedder import Embedder
-from rayjob.vectors.audit import Promise
+from rayjob.vectors.audit import Promise, find_threshold
 from rayjob.vectors.cache import embed_cached
 from rayjob.vectors.cluster import ClusterSettings, cluster
 from rayjob.vectors.propagate import Settings, fit
@@ -38,7 +38,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Result:
-    """One run: accuracy of the rows not bought; accepted share of them and its precision; `best` peeks at the truth."""
+    """One run: accuracy of the rows not bought; accepted share of them and its precision; `best` peeks at the truth.
+
+    redrawn: the same model with other random audits: accepted share, and in what share of draws the promise was kept.
+    """
 
     way: str
     share: float
@@ -49,6 +52,8 @@ class Result:
     accepted: float = 0.0
     precision: float = 1.0
     seconds: float = 0.0
+    redrawn_accepted: float = 0.0
+    redrawn_kept: float = 1.0
 
 
 class NpzStore:
@@ -110,18 +115,34 @@ def best_share(right: NDArray[np.bool_], confidence: NDArray[np.floating], targe
     return float((enough[-1] + 1) / len(order)) if len(enough) else 0.0
 
 
-def run_spread(data: Data, plan: Plan, share: float, target: float) -> Result:
+def run_spread(data: Data, plan: Plan, share: float, target: float, redraws: int) -> Result:
     began = time.perf_counter()
     done = spread(data.vectors, lambda rows: [str(tag) for tag in data.truth[rows]], plan)
     tags = np.array(done.propagator.tags)
     right = tags[done.prediction.chosen.argmax(axis=1)] == data.truth
     rest = ~np.isin(np.arange(len(right)), done.bought.rows)
-    taken = done.accepted
+    taken, confidence = done.accepted, done.prediction.confidence[rest]
+    again = redraw(confidence, right[rest], int(done.bought.is_audit.sum()), plan, redraws)
     return Result(
         "rayjob", share, plan.seed, len(done.bought.rows), float(right[rest].mean()),
-        best_share(right[rest], done.prediction.confidence[rest], target), float(taken.sum() / rest.sum()),
-        float(right[taken].mean()) if taken.any() else 1.0, time.perf_counter() - began,
+        best_share(right[rest], confidence, target), float(taken.sum() / rest.sum()),
+        float(right[taken].mean()) if taken.any() else 1.0, time.perf_counter() - began, *again,
     )  # fmt: skip
+
+
+def redraw(
+    confidence: NDArray[np.floating], right: NDArray[np.bool_], audit: int, plan: Plan, times: int
+) -> tuple[float, float]:
+    """Mean accepted share, and share of draws with at least the promised precision, over other audits of one model."""
+    rng = np.random.default_rng([plan.seed, 5])
+    shares, kept = [0.0], [True]
+    for _ in range(times):
+        rows = rng.choice(len(right), audit, replace=False)
+        threshold = find_threshold(confidence[rows], right[rows], plan.promise)
+        taken = confidence >= (np.inf if threshold.value is None else np.float32(threshold.value))
+        shares.append(float(taken.mean()))
+        kept.append(not taken.any() or bool(right[taken].mean() >= plan.promise.precision))
+    return float(np.mean(shares[1:] or shares)), float(np.mean(kept[1:] or kept))
 
 
 def run_simple(data: Data, way: str, settings: Settings, share: float, seed: int, target: float) -> Result:
@@ -162,13 +183,15 @@ def draw(rows: int, share: float, seed: int) -> NDArray[np.int64]:
 def run_all(data: Data, options: argparse.Namespace) -> Iterator[Result]:
     clusters = cluster(data.vectors, ClusterSettings("hdbscan", min_size=5)).labels
     everyone = len(data.truth)
-    for share in options.shares:
-        for seed in range(options.seeds):
+    for seed in range(options.seeds):
+        for share in options.shares:
             plan = Plan(
                 budget=share, audit_share=options.audit_share, method=options.select, rounds=options.rounds,
                 promise=Promise(options.target, 0.05), seed=seed,
             )  # fmt: skip
-            yield run_spread(data, replace(plan, settings=Settings(method=options.method)), share, options.target)
+            yield run_spread(
+                data, replace(plan, settings=Settings(method=options.method)), share, options.target, options.redraw
+            )
             if options.only_ours:
                 continue
             formula = Settings(method="trust", decay=1.0, neighbours=everyone)
@@ -180,18 +203,24 @@ def run_all(data: Data, options: argparse.Namespace) -> Iterator[Result]:
 def tabulate(results: list[Result]) -> str:
     """Means over seeds, as Markdown."""
     lines = [
-        "| labels | way | accuracy of the rest | accepted | precision, mean (least) | best share with the truth |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| labels | way | accuracy of the rest | accepted | precision, mean (least) | best share with the truth "
+        "| other audits: accepted | promise kept |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for share, way in dict.fromkeys((result.share, result.way) for result in results):
+    for share, way in sorted(
+        {(result.share, result.way) for result in results}, key=lambda key: (key[0], key[1] != "rayjob", key[1])
+    ):
         found = [result for result in results if (result.share, result.way) == (share, way)]
-        accepted = precision = "–"
+        accepted = precision = redrawn = kept_share = "–"
         if way == "rayjob":
             accepted = f"{np.mean([result.accepted for result in found]):.1%}"
             kept = [result.precision for result in found]
             precision = f"{np.mean(kept):.1%} ({min(kept):.1%})"
+            redrawn = f"{np.mean([result.redrawn_accepted for result in found]):.1%}"
+            kept_share = f"{np.mean([result.redrawn_kept for result in found]):.1%}"
         accuracy, best = (np.mean([getattr(result, name) for result in found]) for name in ("accuracy", "best"))
-        lines.append(f"| {share:.0%} | {way} | {accuracy:.1%} | {accepted} | {precision} | {best:.1%} |")
+        cells = (f"{share:.0%}", way, f"{accuracy:.1%}", accepted, precision, f"{best:.1%}", redrawn, kept_share)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -209,6 +238,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=Plan().rounds)
     parser.add_argument("--audit-share", type=float)
     parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--redraw", type=int, default=200, help="other audits tried on each fitted model")
     parser.add_argument("--only-ours", action="store_true", help="leave the simpler ways out")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class Threshold:
         return self.right / self.accepted if self.accepted else float("nan")
 
 
+@lru_cache(maxsize=65536)
 def lower_bound(right: int, total: int, risk: float) -> float:
     """One-sided Clopper-Pearson: with probability 1 - risk the true share lies above."""
     from scipy.stats import beta
