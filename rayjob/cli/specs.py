@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rayjob.plan.check import check_and_compile, find_problems
@@ -41,7 +42,7 @@ class LocalReader:
 
 
 class AnyReader(LocalReader):
-    """Local files, and S3 through the store."""
+    """Local files, and S3 through the store, whose errors become those of a local disk."""
 
     def read_text(self, path: str) -> str:
         """The text of a file or object."""
@@ -49,7 +50,8 @@ class AnyReader(LocalReader):
             return super().read_text(path)
         from rayjob.store import files
 
-        return str(files.read_text(path))
+        with as_os_errors():
+            return str(files.read_text(path))
 
     def list_names(self, folder: str) -> Sequence[str]:
         """The names in a folder or under a prefix, sorted."""
@@ -57,7 +59,19 @@ class AnyReader(LocalReader):
             return super().list_names(folder)
         from rayjob.store import files
 
-        return sorted(uri.rsplit("/", 1)[-1] for uri in files.list_folder(folder))
+        with as_os_errors():
+            return sorted(uri.rsplit("/", 1)[-1] for uri in files.list_folder(folder))
+
+
+@contextmanager
+def as_os_errors() -> Iterator[None]:
+    """StoreErrors as OSErrors, so that what cannot be read is one problem among others."""
+    from rayjob.store.errors import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise (FileNotFoundError if error.kind == "missing" else OSError)(error.found) from error
 
 
 def open_spec(path: str, overrides: Sequence[str] = ()) -> Opened:

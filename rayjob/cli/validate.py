@@ -14,4 +14,6 @@ def validate(spec: str = SPEC, overrides: list[str] = SET) -> None:
     job = opened.resolved.job
     tags = sum(len(dimension.tags) for dimension in opened.resolved.taxonomy.dimensions.values())
     dimensions = len(opened.resolved.dimensions())
+    for step in opened.plan.dropped:
+        typer.echo(f"left out: {step.name} (no step reads {', '.join(step.writes)})")
     typer.echo(f"{spec}: fine ({job.name}: {len(job.steps)} steps, {dimensions} dimensions labelled, {tags} tags)")

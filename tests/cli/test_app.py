@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rayjob.cli.app import COMMANDS, load_command
+from rayjob.cli.run import output_at
+from rayjob.cli.specs import open_spec
 from tests.cli.commands import call
 from tests.shared_data import ROOT
 
@@ -124,6 +128,28 @@ def test_what_the_user_must_fix_exits_2(arguments: list[str], said: str) -> None
     done = call(*arguments)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(said)
+
+
+def test_a_misspelt_command_is_guessed() -> None:
+    assert "no command called 'plant' (have: init, validate" in call("plant").err
+    assert "did you mean 'plan'?" in call("plant").err
+
+
+def test_what_nobody_reads_is_said(tmp_path: Path) -> None:
+    text = (ROOT / "specs" / "quickstart.yaml").read_text(encoding="utf-8").replace("steps:", "steps:\n  - embed")
+    (tmp_path / "spec.yaml").write_text(text.replace("../", f"{ROOT}/"), encoding="utf-8")
+    said = "left out: embed (no step reads vector)\n"
+    assert call("validate", str(tmp_path / "spec.yaml")).out.startswith(said)
+    assert call("plan", "--graph", str(tmp_path / "spec.yaml")).out.endswith(said)
+
+
+def test_output_is_relative_to_where_we_are() -> None:
+    assert output_at("s3://bucket/a b") == 'output.path="s3://bucket/a b"'
+    assert output_at("out: 1") == f'output.path="{os.getcwd()}/out: 1"'
+    assert (
+        open_spec(str(ROOT / "specs" / "quickstart.yaml"), [output_at("/a/#b: c")]).resolved.job.output.path
+        == "/a/#b: c"
+    )
 
 
 def test_a_key_that_is_not_set_is_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
