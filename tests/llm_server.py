@@ -60,6 +60,8 @@ class Script:
     capacity: int = 0
     cached_share: float = 0.0
     seed: int = 0
+    batch_looks: int = 2
+    batch_end: str = "completed"
 
 
 class Provider:
@@ -75,15 +77,24 @@ class Provider:
         self.first = self.last = 0.0
         self.busy_s = 0.0
         self.keep_bodies = True
+        self.over_rate_at: list[float] = []  # when a call was refused for `rpm`
+        self.ok_at: list[float] = []
         self._faults = deque(script.faults)
         self._random = random.Random(script.seed)
         self._window: deque[float] = deque()
+        self.files: dict[str, bytes] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
 
     def app(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self.chat)
         app.router.add_get("/stats", self.stats)
+        app.router.add_post("/v1/files", self.upload)
+        app.router.add_get("/v1/files/{id}/content", self.content)
+        app.router.add_post("/v1/batches", self.create_batch)
+        app.router.add_get("/v1/batches/{id}", self.show_batch)
+        app.router.add_post("/v1/batches/{id}/cancel", self.cancel_batch)
         return app
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
@@ -107,7 +118,83 @@ class Provider:
             self.outcomes[outcome] += 1
             self.in_flight -= 1
             self.last = time.monotonic()
+            if outcome == "ok":
+                self.ok_at.append(self.last)
             self.busy_s += self.last - began
+
+    # -- files and batches: a batch is worked off when it has been looked at `batch_looks` times
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """POST /files."""
+        form = await request.post()
+        file = form["file"]
+        assert isinstance(file, web.FileField)
+        name = f"file-{len(self.files)}"
+        self.files[name] = file.file.read()
+        size = len(self.files[name])
+        return web.json_response(
+            {
+                "id": name,
+                "object": "file",
+                "bytes": size,
+                "created_at": 0,
+                "filename": "q",
+                "purpose": "batch",
+                "status": "processed",
+            }
+        )
+
+    async def content(self, request: web.Request) -> web.Response:
+        """GET /files/ID/content."""
+        return web.Response(body=self.files[request.match_info["id"]])
+
+    async def create_batch(self, request: web.Request) -> web.Response:
+        """POST /batches."""
+        body = await request.json()
+        name = f"batch-{len(self.batches)}"
+        self.batches[name] = {
+            "id": name, "object": "batch", "endpoint": body["endpoint"], "input_file_id": body["input_file_id"],
+            "completion_window": body["completion_window"], "status": "in_progress", "created_at": 0, "looks": 0,
+            "output_file_id": None, "error_file_id": None,
+        }  # fmt: skip
+        return web.json_response(self.batches[name])
+
+    async def show_batch(self, request: web.Request) -> web.Response:
+        """GET /batches/ID."""
+        batch = self.batches.get(request.match_info["id"])
+        if batch is None:
+            return web.json_response({"error": {"message": "no such batch"}}, status=404)
+        batch["looks"] += 1
+        if batch["status"] == "in_progress" and batch["looks"] >= self.script.batch_looks:
+            self._work_off(batch)
+        return web.json_response(batch)
+
+    async def cancel_batch(self, request: web.Request) -> web.Response:
+        """POST /batches/ID/cancel."""
+        batch = self.batches[request.match_info["id"]]
+        batch["status"] = "cancelled"
+        return web.json_response(batch)
+
+    def _work_off(self, batch: dict[str, Any]) -> None:
+        answers, errors = [], []
+        for line in self.files[batch["input_file_id"]].splitlines():
+            item = orjson.loads(line)
+            self.bodies.append(item["body"])
+            fault = self._fault()
+            self.outcomes[fault.kind if fault else "ok"] += 1
+            if fault is not None and fault.kind == "drop":
+                continue
+            if fault is not None:
+                response = {"status_code": fault.status, "body": {"error": {"message": fault.message}}}
+                errors.append({"custom_id": item["custom_id"], "response": response})
+            else:
+                done = orjson.loads(self._completion(item["body"], self.script.answer(item["body"]), "stop"))
+                answers.append({"custom_id": item["custom_id"], "response": {"status_code": 200, "body": done}})
+        batch["status"] = self.script.batch_end
+        for field_name, lines in (("output_file_id", answers), ("error_file_id", errors)):
+            if lines:
+                batch[field_name] = f"file-{len(self.files)}"
+                self.files[batch[field_name]] = b"\n".join(orjson.dumps(line) for line in lines)
 
     async def stats(self, request: web.Request) -> web.Response:
         """Counts so far; ?reset=1 starts over."""
@@ -134,6 +221,7 @@ class Provider:
             return self._faults.popleft()
         wait_s = self._over_rate()
         if wait_s > 0:
+            self.over_rate_at.append(time.monotonic())
             return status(429, "rate limit reached", Retry_After=str(max(1, round(wait_s))))
         draw = self._random.random()
         for kind, share in self.script.storm.items():

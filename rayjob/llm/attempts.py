@@ -100,7 +100,7 @@ class Asking:
         call = call_of(self._question, spec, self._model.structured)
         self.sent += 1
         try:
-            async with asyncio.timeout(max(0.001, min(spec.timeout_s, spec.deadline_s - self._spent_s))):
+            async with asyncio.timeout(self._time_left_s()):
                 return await self._model.transport.send(call)
         except TimeoutError:
             error = ProviderError("timeout", f"no answer within {min(spec.timeout_s, spec.deadline_s):.0f} s")
@@ -117,6 +117,12 @@ class Asking:
         outcome = Outcome(signal, error.kind, latency_s, back, error.retry_after_s, error.message)
         self._wire.gate.release(slot, outcome)
         raise error
+
+    def _time_left_s(self) -> float | None:
+        spec = self._model.spec
+        if spec.mode == "batch":
+            return None  # a batch takes the provider's time
+        return max(0.001, min(spec.timeout_s, spec.deadline_s - self._spent_s))
 
     def _book(self, slot: Slot, answer: Answer) -> Reply:
         """Settles an answer: slot, tokens, dollars, counters."""
@@ -155,7 +161,7 @@ class Asking:
             return
         self._tried[kind] += 1
         reaction = REACTIONS[kind]
-        late = self._spent_s >= self._model.spec.deadline_s
+        late = self._spent_s >= self._model.spec.deadline_s and self._model.spec.mode == "live"
         if late or self._tried[kind] >= reaction.attempts or not self._rephrase(kind):
             raise CallFailedError(kind, error.message, max(1, self.sent), tuple(self.paid))
         if reaction.backoff_s:

@@ -143,11 +143,20 @@ class Client:
         secrets = [
             self._env[s.api_key_env] for s in self._specs.values() if s.api_key_env and s.api_key_env in self._env
         ]
+        if spec.mode == "batch":
+            return self._batches(spec, secrets)
         if goes_direct(spec):
             return DirectTransport(spec, self._env, secrets)
         from rayjob.llm.via_litellm import LiteLLMTransport
 
         return LiteLLMTransport(spec, self._env, secrets)
+
+    def _batches(self, spec: ModelSpec, secrets: list[str]) -> Transport:
+        from rayjob.llm.batch import BatchNotes, BatchTransport
+        from rayjob.llm.batch_api import BatchApi
+
+        notes = BatchNotes(self._ledger.files, self._ledger.path) if self._ledger is not None else None
+        return BatchTransport(spec, BatchApi(spec, self._env, secrets), notes)
 
 
 def ask_again(question: Question, text: str, problem: str) -> Question:

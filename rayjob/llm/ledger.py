@@ -42,8 +42,8 @@ class Ledger:
     """One process's view of a ledger folder. Made by `open`; belongs to one event loop."""
 
     def __init__(self, files: Files, path: str, index: Index, flush_s: float = 1.0) -> None:
-        self._files = files
-        self._path = path.rstrip("/")
+        self.files = self._files = files
+        self.path = self._path = path.rstrip("/")
         self._flush_s = flush_s
         self._lookup = Lookup(files, self._path, index)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"

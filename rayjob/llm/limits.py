@@ -25,7 +25,8 @@ LEAST_WAIT_S = 0.05
 
 def limit_key(spec: ModelSpec) -> str:
     """What shares one limit: the same model, at the same place, under the same key."""
-    return f"{spec.model}@{spec.api_base or ''}#{spec.api_key_env or ''}"
+    batch = "+batch" if spec.mode == "batch" else ""
+    return f"{spec.model}@{spec.api_base or ''}#{spec.api_key_env or ''}{batch}"
 
 
 def limits_of(models: Mapping[str, ModelSpec]) -> dict[str, LimitsSpec]:
@@ -33,7 +34,8 @@ def limits_of(models: Mapping[str, ModelSpec]) -> dict[str, LimitsSpec]:
     limits: dict[str, LimitsSpec] = {}
     for spec in models.values():
         key = limit_key(spec)
-        limits[key] = stricter(limits[key], spec.limits) if key in limits else spec.limits
+        own = LimitsSpec(concurrency=spec.batch.requests) if spec.mode == "batch" else spec.limits
+        limits[key] = stricter(limits[key], own) if key in limits else own
     return limits
 
 

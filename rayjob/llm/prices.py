@@ -55,7 +55,15 @@ def find_entry(model: str) -> Mapping[str, object]:
 
 
 def prices_of(spec: ModelSpec) -> Prices:
-    """The spec's own price, else LiteLLM's, else unknown and free."""
+    """The spec's own price, else LiteLLM's, else unknown and free; less the discount of a batch."""
+    prices = _live_prices(spec)
+    if spec.mode == "live":
+        return prices
+    share = 1.0 - spec.batch.discount
+    return Prices(prices.input_usd * share, prices.cached_usd * share, prices.output_usd * share, prices.known)
+
+
+def _live_prices(spec: ModelSpec) -> Prices:
     if spec.price is not None:
         price = spec.price
         cached = price.cached_input_usd_per_mtok

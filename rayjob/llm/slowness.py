@@ -1,8 +1,8 @@
 """Finds the server that slows down under our load without ever saying so (a vLLM does). Pure; the clock is an argument.
 
 Latency alone cannot tell "our load is too much" from "a slow hour" or an honest wide spread. So a cut is an experiment:
-when the median is two and a half times the normal one, concurrency goes to three quarters; if the median follows, the cut
-stays until it is normal again, otherwise it is undone and the slower median becomes what is normal. (Idea of the limit:
+when the median is 2.5 times the normal one, concurrency goes to three quarters; if the median follows, the cut stays
+until it is normal again, otherwise it is undone and the slower median becomes what is normal. (Idea of the limit:
 Netflix concurrency-limits' Gradient2; the check is ours.)
 """
 

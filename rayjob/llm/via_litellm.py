@@ -39,6 +39,13 @@ def import_litellm() -> ModuleType:
     return litellm  # type: ignore[no-any-return]
 
 
+async def close_clients() -> None:
+    """Closes LiteLLM's connections and forgets its clients: each belongs to the event loop that it was made in."""
+    litellm = import_litellm()
+    await litellm.close_litellm_async_clients()
+    litellm.in_memory_llm_clients_cache.flush_cache()
+
+
 class LiteLLMTransport:
     """Calls of one spec model through `litellm.acompletion`; retries, costs and timeouts stay ours."""
 
@@ -77,7 +84,7 @@ class LiteLLMTransport:
 
     async def close(self) -> None:
         """See Transport.close."""
-        await self._litellm.close_litellm_async_clients()
+        await close_clients()
 
     def _register(self, spec: ModelSpec) -> None:
         # An unknown model costs a look-up of its (absent) metadata on every call, a third of the CPU.

@@ -37,6 +37,16 @@ class PriceSpec(SpecModel):
     )
 
 
+class BatchSpec(SpecModel):
+    """How `mode: batch` collects questions. The wait for a batch (up to a day) counts in no timeout."""
+
+    requests: int = Field(default=10_000, ge=1, le=50_000, description="Questions in one batch, and in flight.")
+    wait_s: float = Field(default=60, gt=0, description="Submit what there is once no question came for this long.")
+    poll_s: float = Field(default=60, gt=0, description="Between looks at a batch.")
+    window: str = Field(default="24h", description="The provider's completion window.")
+    discount: float = Field(default=0.5, ge=0, le=1, description="Share of the price that the provider takes off.")
+
+
 class ModelSpec(SpecModel):
     """One model as the steps name it."""
 
@@ -61,6 +71,10 @@ class ModelSpec(SpecModel):
     transport: Literal["auto", "litellm", "direct"] = Field(
         default="auto", description="direct: plain HTTP to an OpenAI-compatible api_base, a tenth of the CPU."
     )
+    mode: Literal["live", "batch"] = Field(
+        default="live", description="batch: through the provider's batch API, at half the price within a day."
+    )
+    batch: BatchSpec = BatchSpec()
     fallback: str | None = Field(
         default=None, description="Name of the model that gets the question when this one fails."
     )
