@@ -70,16 +70,22 @@ def as_said(value: object) -> Said:
     return tuple(sorted({str(item) for item in values if item is not None and str(item) != ""}))
 
 
-def sort_unmapped(entry: object) -> tuple[str, str]:
+def sort_unmapped(entry: object, rejected: Sequence[str] | None = None) -> tuple[str, str]:
     """("violation" | "suggestion", "dimension:tag" or tag) of one entry of `unmapped`.
 
-    Entries without a kind (older files): one with a dimension was rejected there, a bare tag is the model's own offer.
+    Entries without a kind (the trial's files): where the record lists what validation rejected ("task: 'x' not in
+    pool"), an entry is a violation if it is named there; else one with a dimension is, and a bare tag is an offer.
     """
     if not isinstance(entry, Mapping):
         return "suggestion", str(entry)
     dimension, value = str(entry.get("dimension") or ""), str(entry.get("value", ""))
-    kind = str(entry.get("kind") or ("violation" if dimension else "suggestion"))
-    return kind, f"{dimension}:{value}" if dimension else value
+    name = f"{dimension}:{value}" if dimension else value
+    if entry.get("kind"):
+        return str(entry["kind"]), name
+    if rejected is not None:
+        named = any(issue.startswith(f"{dimension}:") and f"'{value}'" in issue for issue in rejected)
+        return "violation" if named else "suggestion", name
+    return "violation" if dimension else "suggestion", name
 
 
 def build_labelled(name: str, path: str, records: Iterable[Record], partial: bool = False) -> Labelled:
@@ -174,11 +180,19 @@ def _count_unmapped(records: Sequence[Record]) -> tuple[dict[str, int], dict[str
     violating = np.zeros(len(records))
     for row, record in enumerate(records):
         entries = record.get("unmapped") or _labels(record).get("unmapped") or []
-        for kind, tag in map(sort_unmapped, entries if isinstance(entries, list) else []):
+        rejected = _rejected(record)
+        for kind, tag in (sort_unmapped(entry, rejected) for entry in _list(entries)):
             counts.setdefault(kind, Counter())[tag] += 1
             violating[row] = max(violating[row], kind == "violation")
     violations, suggestions = (dict(sorted(counts[kind].items())) for kind in ("violation", "suggestion"))
     return violations, suggestions, violating
+
+
+def _rejected(record: Record) -> list[str] | None:
+    """What the trial's monitor says validation rejected; None in files of other makers."""
+    monitor = record.get("labeling_monitor")
+    issues = monitor.get("validation_issues") if isinstance(monitor, Mapping) else None
+    return [str(issue) for issue in issues] if isinstance(issues, list) else None
 
 
 def sum_usage(records: Sequence[Record]) -> Usage:

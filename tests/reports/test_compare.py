@@ -155,6 +155,14 @@ def test_violations_are_told_apart_from_suggestions(tmp_path):
     assert found.violating.tolist() == [1, 0, 1]
 
 
+def test_the_trials_own_files_say_which_entry_was_rejected(tmp_path):
+    entries = [{"dimension": "task", "value": "automation"}, {"dimension": "concept", "value": "an offer"}]
+    monitor = {"llm_calls": 2, "validation_issues": ["task: 'automation' not in pool"]}
+    found = side(tmp_path, "a", [record(1, unmapped=entries, labeling_monitor=monitor)])
+    assert (found.violations, found.suggestions) == ({"task:automation": 1}, {"concept:an offer": 1})
+    assert found.usage.calls == 2
+
+
 def test_rows_apart_come_with_their_text(tmp_path):
     turns = [{"from": "human", "value": "why?"}, {"from": "gpt", "value": "because"}]
     a = [record(i, conversations=turns) for i in range(3)]
