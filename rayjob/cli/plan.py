@@ -98,7 +98,7 @@ def _print_layouts(steps: list[StepEstimate], opened: Opened, sample: InputSampl
     from rich.table import Table
 
     from rayjob.cli.style import console
-    from rayjob.steps.layouts import compare_layouts, say_cheaper
+    from rayjob.steps.layouts import compare_layouts, find_obstacles, say_cheaper
 
     costs = compare_layouts(opened.resolved, steps, sample.rows)
     table = Table(box=None, pad_edge=False)
@@ -111,7 +111,8 @@ def _print_layouts(steps: list[StepEstimate], opened: Opened, sample: InputSampl
         )  # fmt: skip
     console.print(table)
     if len(costs) > 1:
-        console.print(say_cheaper(costs), markup=False)
+        for line in (say_cheaper(costs), *find_obstacles(opened.resolved)):
+            console.print(line, markup=False)
 
 
 def _time_line(time: ModelTime, latency_s: float) -> str:

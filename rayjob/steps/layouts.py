@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rayjob.llm.via_litellm import caches_when_told
 from rayjob.plan.resolve import Resolved, prompt_file, resolve_texts
 from rayjob.spec.label import LabelStep
 from rayjob.spec.models import ModelSpec
 from rayjob.steps.estimate import StepEstimate, estimate_steps
+from rayjob.steps.prompts import schema_leads
 
 LAYOUTS = ("per_step", "shared_prefix")
 
@@ -82,3 +84,21 @@ def say_cheaper(costs: Sequence[LayoutCost]) -> str:
     if cached.layout == full.layout:
         return f"{what} on this input: layout {cached.layout}, whether the provider caches or not"
     return f"{what} on this input: layout {cached.layout} where the provider caches, {full.layout} where it does not"
+
+
+def find_obstacles(resolved: Resolved) -> list[str]:
+    """Why a row's calls share no conversation at a model, one sentence each: the models of the label steps."""
+    found = []
+    labels = [step.settings for step in resolved.job.steps if isinstance(step.settings, LabelStep)]
+    for name in dict.fromkeys(label.model for label in labels):
+        spec = resolved.job.models[name]
+        if caches_when_told(spec.model):
+            found.append(
+                f"{name}: its cache ends at the mark before the conversation; the calls of a row share no more"
+            )
+        elif schema_leads(spec):
+            found.append(
+                f"{name}: the schema of the answer may stand before the prompt and differs from call to call; "
+                f"with models.{name}.structured=json the calls of a row share the conversation"
+            )
+    return found

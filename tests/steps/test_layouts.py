@@ -13,7 +13,7 @@ from rayjob.engine.sampling import sample_input
 from rayjob.plan.resolve import Resolved
 from rayjob.spec.models import ModelSpec
 from rayjob.steps.estimate import StepEstimate, estimate_steps
-from rayjob.steps.layouts import LayoutCost, compare_layouts, in_other_layout, say_cheaper
+from rayjob.steps.layouts import LayoutCost, compare_layouts, find_obstacles, in_other_layout, say_cheaper
 from rayjob.steps.prompts import common_chars, schema_leads
 from tests.shared_data import ROOT
 
@@ -77,6 +77,8 @@ def test_nothing_is_promised_where_forms_differ_or_the_cache_ends_at_a_mark(
 ) -> None:
     steps = estimate(opened("layout=shared_prefix", model=f"{{model: {model}}}"), rows)
     assert [step.again_tokens for step in steps.values()] == [0, 0, 0, 0]
+    assert [said.partition(":")[0] for said in find_obstacles(opened(model=f"{{model: {model}}}"))] == ["worker"]
+    assert find_obstacles(opened()) == []
 
 
 def test_both_layouts_are_compared_with_the_same_calls(rows: Sequence[dict[str, Any]]) -> None:
