@@ -79,13 +79,14 @@ class Killer:
         name, in_flight, paid = found.line.rsplit("/", 1)[-1][:40], self.server.in_flight, self.paid.total()
         began = time.monotonic()
         os.kill(found.pid, signal.SIGKILL)
-        ended = None
+        ended, code = None, None
         if victim in ENDS_SESSION:
             wait_until(lambda: process.poll() is not None, None, 60)
             ended = round(time.monotonic() - began, 1)
+            code = process.poll()
             kill_group(process)
         self.kills.append(Kill(victim, name, in_flight, paid, ended))
-        counts = f"in flight {in_flight:>4}  paid {paid:>6}  ended after {ended}"
+        counts = f"in flight {in_flight:>4}  paid {paid:>6}  ended after {ended} ({code})"
         print(f"{len(self.kills):>3}  {victim:<7} {name:<40} {counts}", flush=True)
         return victim
 

@@ -108,8 +108,9 @@ class Watcher(threading.Thread):
 
 
 def progress_of(tally: Tally) -> tuple[int, ...]:
-    """What moves when anything gets done."""
-    return (tally.rows_done, tally.rows_failed, tally.calls, tally.ledger_hits, sum(tally.errors.values()))
+    """What moves when anything gets done or begun: a start that takes long must not hide a stall after it."""
+    errors = sum(tally.errors.values())
+    return (tally.rows_done, tally.rows_failed, tally.calls, tally.ledger_hits, tally.rows_in_flight, errors)
 
 
 def _lane(lane: dict[str, Any]) -> dict[str, Any]:
