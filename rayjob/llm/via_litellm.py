@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
@@ -26,7 +27,11 @@ def import_litellm() -> ModuleType:
     """LiteLLM without network look-ups at import, callbacks, telemetry or logging. Takes seconds the first time."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_LOG", "CRITICAL")
-    import litellm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydantic's about LiteLLM's own types, the last at the first response it makes
+        import litellm
+
+        litellm.ModelResponse()
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True

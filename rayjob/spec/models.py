@@ -30,8 +30,8 @@ class LimitsSpec(SpecModel):
 class PriceSpec(SpecModel):
     """Dollars per million tokens; overrides LiteLLM's table."""
 
-    input_usd_per_mtok: float = Field(default=0.0, ge=0)
-    output_usd_per_mtok: float = Field(default=0.0, ge=0)
+    input_usd_per_mtok: float = Field(default=0.0, ge=0, description="Prompt tokens.")
+    output_usd_per_mtok: float = Field(default=0.0, ge=0, description="Tokens of the answer.")
     cached_input_usd_per_mtok: float | None = Field(
         default=None, ge=0, description="Prompt tokens that the provider had cached; left out, they cost as any other."
     )
@@ -57,13 +57,13 @@ class ModelSpec(SpecModel):
         pattern="^[A-Za-z_][A-Za-z0-9_]*$",
         description="Variable that holds the key, never the key itself.",
     )
-    temperature: float | None = Field(default=None, ge=0, le=2)
+    temperature: float | None = Field(default=None, ge=0, le=2, description="Default: the provider's own.")
     max_tokens: int = Field(
         default=1000, ge=1, description="Longest answer; a truncated one is asked for again with twice it."
     )
     timeout_s: float = Field(default=120, gt=0, description="One call, waiting for capacity excluded.")
     deadline_s: float = Field(default=600, gt=0, description="One question with all its attempts, waiting excluded.")
-    limits: LimitsSpec = LimitsSpec()
+    limits: LimitsSpec = Field(default=LimitsSpec(), description="What the provider allows.")
     price: PriceSpec | None = Field(default=None, description="Left out: LiteLLM's own table.")
     structured: Literal["auto", "schema", "json", "none"] = Field(
         default="auto", description="How the answer's form is asked for; auto: the strictest that the model takes."
@@ -74,7 +74,7 @@ class ModelSpec(SpecModel):
     mode: Literal["live", "batch"] = Field(
         default="live", description="batch: through the provider's batch API, at half the price within a day."
     )
-    batch: BatchSpec = BatchSpec()
+    batch: BatchSpec = Field(default=BatchSpec(), description="With mode: batch, how questions are collected.")
     fallback: str | None = Field(
         default=None, description="Name of the model that gets the question when this one fails."
     )
@@ -101,8 +101,10 @@ class UseSpec(SpecModel):
 class BudgetSpec(SpecModel):
     """What this run may spend. The reactions before `stop` come at 80 % of it, evenly spread up to 100 %."""
 
-    usd: float = Field(gt=0)
-    then: Annotated[tuple[Literal["skip_arbitration", "stop"] | UseSpec, ...], Field(min_length=1)] = ("stop",)
+    usd: float = Field(gt=0, description="Dollars that the run may spend, over all its sessions.")
+    then: Annotated[tuple[Literal["skip_arbitration", "stop"] | UseSpec, ...], Field(min_length=1)] = Field(
+        default=("stop",), description="What happens as it runs out, in order; `stop` last."
+    )
 
     @field_validator("then")
     @classmethod
