@@ -65,6 +65,9 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._lookup) + len(self._flushing) + len(self._fresh)
 
+    def __bool__(self) -> bool:
+        return True  # an empty ledger is a ledger
+
     @asynccontextmanager
     async def one_at_a_time(self, key: bytes) -> AsyncIterator[None]:
         """Of two rows here that ask the same at the same time, the second waits and finds the first's answer."""
