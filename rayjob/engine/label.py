@@ -68,22 +68,22 @@ def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name:
         delete_checkpoint_on_success=False,
     )  # fmt: skip
     checkpoint.checkpoint_actor_pool_max_size = 1  # more of it would take slots from the rest
+    address = parse_address(source)
     context.checkpoint_config = checkpoint
-    try:
-        address = parse_address(source)
+    try:  # the dataset takes a copy of the context along; left there, it would reach what another thread reads
         dataset = ray.data.read_parquet(address.path, filesystem=address.filesystem(), file_extensions=["parquet"])
-        dataset = dataset.repartition(target_num_rows_per_block=shape.rows_a_block)
-        dataset = dataset.map_batches(
-            LlmOperator,
-            batch_size=None,
-            batch_format="pyarrow",
-            fn_constructor_args=(work,),
-            compute=_pool(ActorPoolStrategy, shape),
-            num_cpus=shape.cpus_per_actor,
-        )
-        dataset.write_datasink(RunSink(folder.path, root.filesystem(), root.path, shape.rows_a_file))
     finally:
         context.checkpoint_config = None
+    dataset = dataset.repartition(target_num_rows_per_block=shape.rows_a_block)
+    dataset = dataset.map_batches(
+        LlmOperator,
+        batch_size=None,
+        batch_format="pyarrow",
+        fn_constructor_args=(work,),
+        compute=_pool(ActorPoolStrategy, shape),
+        num_cpus=shape.cpus_per_actor,
+    )
+    dataset.write_datasink(RunSink(folder.path, root.filesystem(), root.path, shape.rows_a_file))
 
 
 def _pool(strategy: Any, shape: Shape) -> Any:

@@ -7,6 +7,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,10 +77,15 @@ class LlmOperator:
         rows = table.to_pylist()
         done = await asyncio.gather(*(self._row(row) for row in rows))
         await self._note()  # the pool may be gone before the next beat
-        if self.ledger is not None and (self.draining or self.gate.stopped):
-            await self.ledger.flush()  # rows that were given up half-way have answers that were paid
+        await self._keep_answers()
         out = [heir for row in done if row is not None for heir in with_heirs(row)]
         return to_table(out, self.schema)
+
+    async def _keep_answers(self) -> None:
+        """Rows leave once their answers are durable: the pool may be gone a moment later, a changed spec asks again."""
+        if self.ledger is not None:
+            with suppress(OSError):  # the ledger tries again by itself, and stops the run where that keeps failing
+                await self.ledger.flush()
 
     async def _open(self) -> None:
         """What needs the actor's event loop: the gate, the ledger, the client, the heartbeat."""
