@@ -17,8 +17,9 @@ from rayjob.spec.models import BudgetSpec, LimitsSpec
 class GovernorActor:
     """Leases capacity and collects what every actor has done so far. Asked a few times a second by each client."""
 
-    def __init__(self, limits: Mapping[str, LimitsSpec]) -> None:
-        self.governor = Governor(limits)
+    def __init__(self, limits: Mapping[str, LimitsSpec], budgets: Mapping[str, BudgetSpec]) -> None:
+        # Ray makes a dead actor again from these; what was spent comes back with the clients' reports, which are totals.
+        self.governor = Governor(limits, budgets)
         self.tallies: dict[str, dict[str, Tally]] = {}
         self.draining: dict[str, str] = {}
 
@@ -52,6 +53,6 @@ def start_governor(name: str, run: str, limits: Mapping[str, LimitsSpec], budget
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 3}
     if name:
         options |= {"name": f"rayjob-governor-{name}", "get_if_exists": True, "lifetime": "detached"}
-    handle = ray.remote(GovernorActor).options(**options).remote(dict(limits))
+    handle = ray.remote(GovernorActor).options(**options).remote(dict(limits), {run: budget} if budget else {})
     ray.get(handle.join.remote(run, dict(limits), budget))
     return handle
