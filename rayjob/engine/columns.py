@@ -45,6 +45,14 @@ PROPAGATED = pa.list_(
         ]
     )
 )  # fmt: skip
+#: Prepared rows with competing reasonings.
+CANDIDATES = pa.list_(
+    pa.struct(
+        [("reasoning", pa.large_string()), ("answer", pa.string()), ("model", pa.string()), ("side", pa.string())]
+    )
+)
+KEPT = [field for field in PREPARED if field.name not in ("heirs", "failure")]
+GENERATED = pa.schema([*KEPT, ("candidates", CANDIDATES), ("calls", CALLS), ("failure", FAILURE)])
 FAILED = pa.schema(
     [
         ("uid", pa.string()), ("id", pa.string()), ("source", pa.string()), ("row", pa.int64()), ("turn", pa.int32()),

@@ -9,6 +9,7 @@ from typing import Any
 from rayjob.engine.operator import LlmOperator, OperatorJob
 from rayjob.engine.sink import RunSink
 from rayjob.spec.model import JobSpec
+from rayjob.spec.models import ModelSpec
 from rayjob.store.address import parse_address
 from rayjob.store.runfolder import RunFolder
 
@@ -17,6 +18,7 @@ IN_FLIGHT_PER_ACTOR = 150
 #: Rows admitted to an actor for every row it may have in flight, so that a refill is always at hand.
 ADMITTED = 2.5
 TASKS_PER_ACTOR = 8
+MOST_ROWS_A_BLOCK = 256
 MOST_FILES = 200
 MOST_ROWS_A_FILE = 5_000
 
@@ -36,12 +38,16 @@ class Shape:
 
 def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdown: int = 1) -> Shape:
     """The shape for `rows` rows on a cluster of `cpus`. `slowdown` divides the concurrency (the final sweep's is 4)."""
-    wanted = max((job.models[name].limits.concurrency for name in models if name in job.models), default=1)
+    specs = [job.models[name] for name in models if name in job.models]
+    wanted = max((rows_wanted(spec) for spec in specs), default=1)
+    # Rows that wait for a batch cost an actor nothing, and two actors would make two smaller batches.
+    an_actor = max([IN_FLIGHT_PER_ACTOR, *(rows_wanted(spec) for spec in specs if spec.mode == "batch")])
     concurrency = max(1, min(wanted // slowdown, max(1, rows)))
     most = job.run.actors.max or max(1, cpus - 3)  # reading, filtering and writing need a slot each
-    actors = max(job.run.actors.min, min(most, math.ceil(concurrency / IN_FLIGHT_PER_ACTOR), max(1, rows // 8)))
+    actors = max(job.run.actors.min, min(most, math.ceil(concurrency / an_actor), max(1, rows // 8)))
     share = math.ceil(concurrency / actors)
-    block = max(8, min(256, math.ceil(ADMITTED * share / TASKS_PER_ACTOR)), rows // 4_000)
+    most_rows = max(MOST_ROWS_A_BLOCK, math.ceil(an_actor / TASKS_PER_ACTOR))
+    block = max(8, min(most_rows, math.ceil(ADMITTED * share / TASKS_PER_ACTOR)), rows // 4_000)
     block = max(1, min(block, math.ceil(rows / (2 * actors))))
     return Shape(
         actors=actors,
@@ -53,6 +59,11 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
         rows_a_file=job.output.rows_per_file or max(block, min(MOST_ROWS_A_FILE, rows // MOST_FILES)),
         cpus_per_actor=1.0 if cpus >= 8 else 0.25,
     )
+
+
+def rows_wanted(spec: ModelSpec) -> int:
+    """Rows that must be under way for a model to be busy: its calls in flight, or a whole batch."""
+    return spec.batch.requests if spec.mode == "batch" else spec.limits.concurrency
 
 
 def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name: str, shape: Shape) -> None:
@@ -83,7 +94,7 @@ def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name:
         compute=_pool(ActorPoolStrategy, shape),
         num_cpus=shape.cpus_per_actor,
     )
-    dataset.write_datasink(RunSink(folder.path, root.filesystem(), root.path, shape.rows_a_file))
+    dataset.write_datasink(RunSink(folder.path, root.filesystem(), root.path, shape.rows_a_file, work.target))
 
 
 def _pool(strategy: Any, shape: Shape) -> Any:

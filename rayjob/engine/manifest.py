@@ -118,7 +118,6 @@ class Manifest:
     def write(self, counts: dict[str, int] | None = None) -> None:
         """Write run.json."""
         spent = add_tallies([self.before, self.session])
-        dimensions = self.resolved.taxonomy.dimensions
         self.sessions[-1] |= {
             "ended": round(time.time(), 3), "status": self.status, "cost_usd": round(self.session.cost_usd, 6),
             "calls": self.session.calls, "ledger_hits": self.session.ledger_hits,
@@ -134,7 +133,7 @@ class Manifest:
                 "tokens": {name: getattr(spent, f"{name}_tokens") for name in ("prompt", "cached", "completion")},
                 "spent": {name: getattr(spent, name) for name in SPENT}, "errors": dict(sorted(spent.errors.items())),
                 "sessions": self.sessions, "resumes": self.sessions[1:], "versions": versions(),
-                "dimensions": {name: dimensions[name].select for name in self.resolved.dimensions()},
+                "dimensions": self.resolved.selects(),
                 "taxonomy_hash": self.resolved.taxonomy.hash[:16],
                 "spec": dump_spec(self.resolved.job), "plan_text": show_tree(self.plan, self.resolved),
             },

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rayjob.engine.columns import labelled, to_table
+from rayjob.engine.columns import GENERATED, labelled, to_table
 from rayjob.engine.metrics import ActorMetrics
 from rayjob.engine.tally import Tally
 from rayjob.llm.client import Client
@@ -37,7 +37,8 @@ class Secrets(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class OperatorJob:
-    """Everything an actor needs to build its pipeline, picklable. `rows_in_flight`: rows it works on at a time."""
+    """Everything an actor needs to build its pipeline, picklable. `rows_in_flight`: rows it works on at a time;
+    `target`: the folder of the run for the rows that did not fail."""
 
     run: str
     job: JobSpec
@@ -48,6 +49,7 @@ class OperatorJob:
     rows_in_flight: int
     secrets: Secrets = field(default_factory=Secrets)
     concurrency_share: float = 1.0
+    target: str = "labels"
 
 
 class LlmOperator:
@@ -56,7 +58,8 @@ class LlmOperator:
     def __init__(self, work: OperatorJob) -> None:
         self.work = work
         resolved = resolve_texts(work.job, work.texts)
-        self.schema = labelled(resolved.taxonomy, resolved.dimensions())
+        is_labelling = work.target == "labels"
+        self.schema = labelled(resolved.taxonomy, resolved.dimensions()) if is_labelling else GENERATED
         self.pipeline: RowPipeline = build_pipeline(resolved, work.steps)
         self.resolved = resolved
         if any(spec.model.startswith("offline/") for spec in work.job.models.values()):

@@ -67,7 +67,7 @@ class Run:
         self.why = ""
         self.watcher: Watcher | None = None
         self.prepared: Prepared | None = None
-        self.spreading: Any = None  # what its stages share, where labels are spread
+        self.tables: Any = None  # what runs the stages that are neither preparing nor labelling
 
     def interrupt(self) -> None:
         """Called on the first Ctrl-C: start no more rows, let calls in flight finish."""
@@ -148,6 +148,7 @@ class Run:
             governor=governor,
             ledger_path=self.ledger_path(),
             rows_in_flight=shape.rows_in_flight,
+            target="labels" if not any(step.kind == "generate" for step in stage.steps()) else f"stages/{stage.name}",
             secrets=Secrets(self.request.secrets),
         )
         self.watch(governor, lambda: run_label(self.ray, work, source, self.folder, stage.name, shape))

@@ -24,12 +24,14 @@ class RunSink(ParquetDatasink):  # type: ignore[misc]  # ray ships no types for 
     the commit. Recovery deletes files whose base name has a pending mark, in whichever folder they stand.
     """
 
-    def __init__(self, root: str, filesystem: pa.fs.FileSystem, path: str, rows_per_file: int) -> None:
+    def __init__(
+        self, root: str, filesystem: pa.fs.FileSystem, path: str, rows_per_file: int, target: str = "labels"
+    ) -> None:
         super().__init__(
             path, filesystem=filesystem, min_rows_per_file=rows_per_file,
             filename_provider=FilenameProvider(file_format="parquet"),
         )  # fmt: skip
-        self.root = root
+        self.root, self.target = root, target
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> None:
         """Write one task's blocks. Retried with the same names, so a second attempt replaces the first."""
@@ -40,7 +42,7 @@ class RunSink(ParquetDatasink):  # type: ignore[misc]  # ray ships no types for 
         name = self.filename_provider.get_filename_for_task(ctx.kwargs[WRITE_UUID_KWARG_NAME], ctx.task_idx)
         base = name.removesuffix(".parquet")
         good, bad = split_failures(pa.concat_tables(tables))
-        for folder, table in (("labels", good), ("failures", bad)):
+        for folder, table in ((self.target, good), ("failures", bad)):
             if table.num_rows:
                 write_parquet(f"{self.root}/{folder}/{base}.parquet", table)
 

@@ -1,4 +1,4 @@
-"""Reads records of one chain of thought: a question, the reasoning, the answer it came to. Judges none of them."""
+"""Reads records of chains of thought: a question, the reasoning, the answer it came to. Judges none of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ANSWERED = ("answer", "final_answer", "response", "output")
 
 
 def looks_reasoning(record: Mapping[str, object]) -> bool:
-    """Whether a record has a field that asks and, beside it, one that holds the reasoning as text."""
+    """Whether a record has a field that asks and, beside it, a reasoning as text or a list of candidates."""
     asked, reasoned, _ = _fields(record)
-    return bool(asked) and isinstance(record.get(reasoned), str)
+    return bool(asked) and (isinstance(record.get(reasoned), str) or _has_candidates(record))
 
 
 def used_fields(record: Mapping[str, object]) -> tuple[str, ...]:
@@ -29,8 +29,17 @@ def read_reasoning(record: Mapping[str, object]) -> list[Turn]:
     Raises RowError("unreadable") where a field is no text (an answer may be a number).
     """
     asked, reasoned, answered = _fields(record)
+    question = {"role": "user", "content": _text(record, asked)}
+    if not reasoned and not answered:
+        return read_turns([question])
     reply = {"role": "assistant", "content": _text(record, answered), "reasoning": _text(record, reasoned)}
-    return read_turns([{"role": "user", "content": _text(record, asked)}, reply])
+    return read_turns([question, reply])
+
+
+def _has_candidates(record: Mapping[str, object]) -> bool:
+    """Competing reasonings, which stay metadata: `choose` reads them there."""
+    found = record.get("candidates")
+    return isinstance(found, list) and any(isinstance(one, Mapping) for one in found)
 
 
 def _fields(record: Mapping[str, object]) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from rayjob.labels.prompt import VARIABLES, Template
 from rayjob.labels.rules import Rule, parse_rules
 from rayjob.labels.taxonomy import Taxonomy, is_dimension_file, parse_taxonomy
 from rayjob.spec.base import Problem, SpecError
-from rayjob.spec.choice import TrainChoiceStep
+from rayjob.spec.choice import ChooseStep, TrainChoiceStep
 from rayjob.spec.label import LabelStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec, Step
@@ -63,6 +63,12 @@ class Resolved:
         asked = {name for step in self.job.steps_of("label") for name in _label(step).dimensions}
         asked |= {name for step in self.job.steps_of("ask") for name in self.asked(step)}
         return tuple(name for name in self.taxonomy.dimensions if name in asked)
+
+    def selects(self) -> dict[str, str]:
+        """single or multi for every dimension that the run labels; a choice is a single one of its own."""
+        found: dict[str, str] = {name: self.taxonomy.dimensions[name].select for name in self.dimensions()}
+        chosen = (step.settings for step in self.job.steps_of("choose"))
+        return found | {settings.dimension: "single" for settings in chosen if isinstance(settings, ChooseStep)}
 
     def asked(self, step: Step) -> tuple[str, ...]:
         """Dimensions that an ask step answers by itself: none where the label steps do."""

@@ -8,15 +8,17 @@ from typing import Any
 from rayjob.labels.asking import Asker, CallFailedError
 from rayjob.labels.rules import check_rules
 from rayjob.plan.resolve import Resolved
+from rayjob.spec.choice import GenerateStep
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.model import Step
 from rayjob.steps.arbitrate import Arbitrate
 from rayjob.steps.deadline import RowDeadline
+from rayjob.steps.generate import Generate
 from rayjob.steps.label import Label
 from rayjob.steps.map import MapUnmapped
 from rayjob.steps.row import Row, fail_row, finish_row, start_row, take_given
 
-RowStep = Label | Arbitrate | MapUnmapped
+RowStep = Label | Arbitrate | MapUnmapped | Generate
 
 
 class RowPipeline:
@@ -27,6 +29,7 @@ class RowPipeline:
         self.dimensions = tuple(resolved.taxonomy.dimensions[name] for name in resolved.dimensions())
         self.rules = resolved.rules
         self.deadline_s = resolved.job.run.row_deadline_s
+        self.untimed = frozenset(name for name, spec in resolved.job.models.items() if spec.mode == "batch")
         self.evaluate = resolved.job.rules.evaluate if resolved.job.rules else "final"
 
     async def run(self, row: Row, asker: Asker, now_in: Callable[[str], None], skip_arbitration: bool = False) -> Row:
@@ -34,7 +37,7 @@ class RowPipeline:
         if row.get("failure"):
             return self.finish({**start_row(row), "failure": row["failure"]})
         row = take_given(start_row(row))
-        asker = RowDeadline(asker, self.deadline_s)
+        asker = RowDeadline(asker, self.deadline_s, self.untimed)
         for step in self.steps:
             if row["failure"]:
                 break
@@ -97,9 +100,15 @@ def _map(step: Step, resolved: Resolved, labels: list[Label]) -> MapUnmapped:
     return MapUnmapped(step.name, step.settings, resolved.taxonomy, resolved.templates.get(step.name))
 
 
+def _generate(step: Step, resolved: Resolved, labels: list[Label]) -> Generate:
+    assert isinstance(step.settings, GenerateStep)
+    return Generate(step.name, step.settings, resolved.templates[step.name])
+
+
 #: The LLM row steps: kind → how it is built.
 BUILDERS: Mapping[str, Callable[[Step, Resolved, list[Label]], Any]] = {
     "label": _label,
     "arbitrate": _arbitrate,
     "map": _map,
+    "generate": _generate,
 }

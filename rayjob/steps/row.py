@@ -33,7 +33,7 @@ def start_row(row: Row) -> Row:
 
 def take_given(row: Row) -> Row:
     """Puts labels that were spread to the row into it: they stand, and no step asks about them."""
-    given = _mapping(row.get("given"))
+    given: Mapping[str, Any] = _mapping(row.get("given"))
     for column in ("labels", "confidence"):
         row[column].update(given.get(column) or {})
     row["propagated"] = given.get("propagated") or None

@@ -27,6 +27,13 @@ def test_without_reasoning_it_is_alpaca() -> None:
     assert parse_record({"question": "2+3?", "answer": "5", "cot": None}).format == "alpaca"
 
 
+def test_candidates_stay_metadata() -> None:
+    candidates = [{"reasoning": "a", "answer": "1"}, {"reasoning": "b", "answer": "2"}]
+    found = parse_record({"question": "2+3?", "candidates": candidates})
+    assert (found.format, [turn.role for turn in found.turns]) == ("reasoning", ["user"])
+    assert found.metadata == {"candidates": candidates}
+
+
 def test_turns_win() -> None:
     record = {"messages": [{"role": "user", "content": "hi"}], "question": "2+3?", "cot": "so"}
     assert parse_record(record).format == "openai"

@@ -1,0 +1,182 @@
+"""The stages that compare reasonings: pairs of the whole table, training in one task, judging on a pool of actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rayjob.engine.embedding import pool_of
+from rayjob.engine.judging import JudgePart, JudgeWork, choice_row
+from rayjob.engine.parts import PLACE, list_parts
+from rayjob.engine.sink import write_parquet
+from rayjob.plan.graph import Stage
+from rayjob.spec.base import Problem, SpecError
+from rayjob.spec.choice import ChooseStep, PairStep, TrainChoiceStep
+from rayjob.steps.pair import Pair
+from rayjob.store import files
+from rayjob.store.formats import read_records
+from rayjob.store.runfolder import RunFolder
+
+if TYPE_CHECKING:
+    from rayjob.engine.run import Run
+
+Row = dict[str, Any]
+DONE = "_done.json"
+
+
+class Choosing:
+    """One run's choice stages; each does what is not done yet."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.job, self.folder = run, run.job, run.folder
+        self.names = {step.kind: stage.name for stage in run.request.plan.stages for step in stage.steps()}
+
+    def settings(self, kind: str) -> Any:
+        """The settings of the spec's step of this kind."""
+        return self.job.steps_of(kind)[0].settings
+
+    def source(self) -> str:
+        """The stage whose rows are compared: what was generated, else what was prepared."""
+        return self.names.get("generate", self.names["prepare"])
+
+    def stages(self) -> Mapping[str, Callable[[Stage], None]]:
+        """What runs a stage, by the kind of its step."""
+        return {
+            "generate": self.generate, "pair": self.pair, "train_choice": self.train, "choose": self.choose,
+        }  # fmt: skip
+
+    def generate(self, stage: Stage) -> None:
+        """Competing reasonings by LLM, into files of their own: they are no labels yet."""
+        assert self.run.prepared is not None
+        self.run.label_rows(stage, self.run.prepared.path, self.run.prepared.rows, self.run.prepared.heirs)
+
+    def pair(self, stage: Stage) -> None:
+        """Pairs of one question, for training."""
+        if self._is_done(stage):
+            return
+        self.run.say("building pairs")
+        spec: PairStep = self.settings("pair")
+        pairs = Pair(spec)([choice_row(row) for row in stage_rows(self.folder, self.source())])
+        if not pairs:
+            message = "no question has a correct and an incorrect reasoning; do the rows have `correct`: true or false?"
+            raise SpecError([Problem(f"stage {stage.name}", 0, "", message)])
+        write_parquet(self.folder.at("stages", stage.name, "pairs.parquet"), pa.Table.from_pylist(pairs))
+        self._mark(stage, {"pairs": len(pairs)})
+
+    def train(self, stage: Stage) -> None:
+        """Weights and card, in a task of their own: torch is not loaded here, and a GPU is held only meanwhile."""
+        if self._is_done(stage):
+            return
+        self.run.say("training")
+        spec: TrainChoiceStep = self.settings("train_choice")
+        work = TrainWork(spec, self.folder.path, self.source(), self.names.get("pair", ""))
+        failed = self.run.ray.get(self.run.ray.remote(num_cpus=1, max_retries=0)(train).remote(work))
+        if failed:
+            self.run.log.write("note", message=f"guards that the model failed: {', '.join(failed)}; see card.md")
+        self._mark(stage, {"model": self.folder.at(spec.path, "model.safetensors")})
+
+    def choose(self, stage: Stage) -> None:
+        """Verdicts, part by part, into labels/ and failures/."""
+        if self._is_done(stage):
+            return
+        spec: ChooseStep = self.settings("choose")
+        parts = list_parts(self.folder, self.source(), stage.name)
+        work = JudgeWork(spec, tuple(parts), self.folder.path, stage.name, self._weights(stage, spec))
+        left = [part for part in parts if not files.exists(self.folder.at(work.marker(part)))]
+        self.run.say(f"choosing in {len(left)} parts")
+        if left:
+            pool = pool_of(self.run.ray.cluster_resources(), self.job.run.gpus_per_actor, len(left))
+            numbers = [{"item": part.number} for part in left]
+            judged = self.run.ray.data.from_items(numbers, override_num_blocks=len(left)).map_batches(
+                JudgePart, fn_constructor_args=(work,), batch_size=1, concurrency=pool.actors, num_cpus=pool.cpus,
+                num_gpus=pool.gpus,
+            )  # fmt: skip
+            for _ in judged.iter_rows():
+                if self.run.why:
+                    return
+        self._mark(stage, {"rows": sum(part.rows for part in parts)})
+
+    def _weights(self, stage: Stage, spec: ChooseStep) -> str:
+        where = spec.weights
+        if where is None and "train_choice" in self.names:
+            where = self.folder.at(self.settings("train_choice").path, "model.safetensors")
+        if where is None or not files.exists(where):
+            message = f"no weights at {where}; run the spec with `train_choice` first" if where else NO_WEIGHTS
+            raise SpecError([Problem(f"stage {stage.name}", 0, "weights", message)])
+        return where
+
+    def _is_done(self, stage: Stage) -> bool:
+        return self.folder.read_json(f"stages/{stage.name}/{DONE}") is not None
+
+    def _mark(self, stage: Stage, facts: Mapping[str, Any]) -> None:
+        self.folder.write_json(f"stages/{stage.name}/{DONE}", facts)
+        said = ", ".join(f"{name} {fact}" for name, fact in facts.items())
+        self.run.log.write("note", message=f"{stage.name}: {said}")
+
+
+NO_WEIGHTS = "missing: give model.safetensors of a training, or add a `train_choice` step"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainWork:
+    """What the training task needs. `rows` and `pairs` name stages; `pairs` may be empty."""
+
+    spec: TrainChoiceStep
+    output: str
+    rows: str
+    pairs: str
+
+
+class ModelFiles:
+    """`rayjob.choice.train.Files` in a folder of the run."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file, None where there is none."""
+        where = f"{self.uri}/{name}"
+        return files.read_bytes(where) if files.exists(where) else None
+
+    def write(self, name: str, data: bytes) -> None:
+        """The file, whole or absent."""
+        files.write_atomic(f"{self.uri}/{name}", data)
+
+
+def train(work: TrainWork) -> list[str]:
+    """Train (or go on where a killed training was); returns the guards that the model failed."""
+    from rayjob.choice.errors import ChoiceError
+    from rayjob.choice.fit import FitSettings
+    from rayjob.choice.train import TrainSettings, read_corpus
+    from rayjob.choice.train import train as train_model
+    from rayjob.steps.train_choice import TrainChoice, training_rows
+
+    spec, folder = work.spec, RunFolder(work.output)
+    if spec.architecture == "dual":
+        raise ChoiceError("architecture: dual is the original's network, kept to compare with; a run trains symmetric")
+    settings = TrainSettings(spec.seeds, spec.folds, spec.tested, spec.siblings, FitSettings(epochs=spec.epochs))
+    other = {name: read_corpus(training_rows(file_rows(uri))) for name, uri in sorted(spec.other.items())}
+    rows = [choice_row(row) for row in stage_rows(folder, work.rows)]
+    pairs = file_rows(spec.pairs) if spec.pairs else stage_rows(folder, work.pairs) if work.pairs else None
+    target = ModelFiles(folder.at(spec.path))
+    card = TrainChoice(spec, lambda known, given: train_model(known, given, settings, target, other))(rows, pairs)
+    return list(card.failed)
+
+
+def stage_rows(folder: RunFolder, stage: str) -> list[Row]:
+    """All rows of a stage, in the order of source, row and turn where they have it."""
+    found: list[Row] = []
+    for uri in folder.parquet(f"stages/{stage}"):
+        with files.open_input(uri) as source:
+            found += pq.read_table(source).to_pylist()
+    is_sample = bool(found) and PLACE[0] in found[0]  # pairs are in the order they were built in
+    return sorted(found, key=lambda row: tuple(row[name] for name in PLACE)) if is_sample else found
+
+
+def file_rows(uri: str) -> list[Row]:
+    """The records of a file. Raises StoreError; a record that is none is left out."""
+    return [record.value for record in read_records(uri, None) if isinstance(record.value, dict)]
