@@ -18,7 +18,7 @@ class GovernorActor:
     """Leases capacity and collects what every actor has done so far. Asked a few times a second by each client."""
 
     def __init__(self, limits: Mapping[str, LimitsSpec], budgets: Mapping[str, BudgetSpec]) -> None:
-        # Ray makes a dead actor again from these; what was spent comes back with the clients' reports, which are totals.
+        # Ray makes a dead actor again from these; what was spent comes back with the reports, which are totals.
         self.governor = Governor(limits, budgets)
         self.tallies: dict[str, dict[str, Tally]] = {}
         self.draining: dict[str, str] = {}
