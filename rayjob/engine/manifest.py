@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -14,6 +15,7 @@ from rayjob.plan.fingerprint import differences, fingerprint, fingerprint_parts
 from rayjob.plan.graph import Plan
 from rayjob.plan.resolve import Resolved
 from rayjob.plan.show import show_tree
+from rayjob.reports.progress import read_events
 from rayjob.spec.load import dump_spec
 from rayjob.spec.models import BudgetSpec
 from rayjob.store import files
@@ -70,7 +72,7 @@ class Manifest:
             for name in RESTARTED:
                 files.delete_folder(folder.at(name))
         counts = {} if changed else old.get("counts", {})
-        spent = old.get("spent", {})
+        spent = spent_before(folder, old)
         before = Tally(**{name: spent[name] for name in SPENT if name in spent})
         manifest = cls(
             folder, resolved, plan, old.get("run") or f"{resolved.job.name}-{uuid.uuid4().hex[:8]}", parts,
@@ -141,6 +143,16 @@ class Manifest:
 
 
 SPENT = ("calls", "ledger_hits", "prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
+
+
+def spent_before(folder: RunFolder, old: Mapping[str, Any]) -> dict[str, Any]:
+    """What earlier sessions spent. A killed one wrote no sum, only events: without them a budget would start anew."""
+    spent = {name: value for name, value in old.get("spent", {}).items() if name in SPENT}
+    if old.get("status") != "running" or not files.exists(folder.at("events.jsonl")):
+        return spent
+    events = read_events(files.read_bytes(folder.at("events.jsonl")).decode(errors="replace"))
+    last = next((event for event in reversed(events) if "cost_usd" in event), {})
+    return {name: max(spent.get(name, 0), last.get(name, 0)) for name in SPENT}
 
 
 def versions() -> dict[str, str]:
