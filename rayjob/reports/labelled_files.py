@@ -58,18 +58,24 @@ def read_texts(path: str, keys: Collection[str]) -> dict[str, str]:
 
 def conversation_text(record: Record) -> str:
     """All turns of a record as "role: text" paragraphs; "" where it holds no conversation."""
-    fields = dict(record)
-    turns = fields.get("conversation")
+    turns = record.get("conversation")
     if isinstance(turns, str):
         try:
-            fields["conversation"] = json.loads(turns)
+            turns = json.loads(turns)
         except ValueError:
-            return turns
-    try:
-        conversation = parse_record(fields)
-    except RowError:
-        return ""
-    return "\n\n".join(f"{turn.role}: {turn.text}" for turn in conversation.turns if turn.text)
+            return str(turns)
+    for candidate in ({**record, "conversation": turns}, _alpaca(turns)):
+        try:
+            conversation = parse_record(candidate)
+        except RowError:
+            continue
+        return "\n\n".join(f"{turn.role}: {turn.text}" for turn in conversation.turns if turn.text)
+    return ""
+
+
+def _alpaca(turns: object) -> object:
+    """The one record a run keeps as the turns of an Alpaca sample."""
+    return turns[0] if isinstance(turns, list) and len(turns) == 1 else None
 
 
 def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from rayjob.reports.compare import Options, compare_sides
 from rayjob.reports.compare_details import find_details
 from rayjob.reports.compare_tables import agreement_table, all_tables
 from rayjob.reports.labelled import LabelledError
-from rayjob.reports.labelled_files import read_labelled, read_texts
+from rayjob.reports.labelled_files import conversation_text, read_labelled, read_texts
 from tests.reports.labelled_sides import record, side
 from tests.shared_data import shared
 
@@ -171,6 +171,20 @@ def test_rows_apart_come_with_their_text(tmp_path):
     apart = find_details(found).rows
     assert [(row.key, row.differences) for row in apart] == [("r001", {"intent": ("build", "learn")})]
     assert read_texts(found.sides[0].path, ["r001"]) == {"r001": "user: why?\n\nassistant: because"}
+
+
+@pytest.mark.parametrize(
+    ("conversation", "text"),
+    [
+        ('[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]', "user: hi\n\nassistant: yes"),
+        ('[{"instruction": "Plot it", "input": "", "output": "Done"}]', "user: Plot it\n\nassistant: Done"),
+        ("[]", ""),
+        ("no JSON", "no JSON"),
+        (None, ""),
+    ],
+)
+def test_a_runs_conversation_is_shown_whatever_its_format(conversation, text):
+    assert conversation_text({"id": "1", "conversation": conversation}) == text
 
 
 @pytest.mark.parametrize(
