@@ -39,3 +39,7 @@ def test_a_row_whose_answers_took_too_long_asks_no_more() -> None:
 
 def test_answers_from_the_ledger_cost_no_time() -> None:
     ask_times(RowDeadline(Slow(4.0, from_ledger=True), 10.0), 5)
+
+
+def test_answers_of_a_batch_cost_no_time() -> None:
+    ask_times(RowDeadline(Slow(9000.0), 10.0, frozenset({"m"})), 5)
