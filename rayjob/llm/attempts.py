@@ -174,9 +174,9 @@ class Asking:
             tokens = 2 * (question.max_tokens or self._model.spec.max_tokens)
             self._question = replace(question, max_tokens=tokens)
         elif kind == "filtered" and question.plain:
-            self._question = replace(question, messages=question.plain)
+            self._question = replace(question, messages=list(question.plain))
         elif kind == "context" and question.shorter:
-            self._question = replace(question, messages=question.shorter)
+            self._question = replace(question, messages=list(question.shorter))
         else:
             return kind not in ("filtered", "context")
         return True
