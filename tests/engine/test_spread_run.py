@@ -75,6 +75,11 @@ def answer(body: Body) -> str:
     return json.dumps({"intent": intent, "confidence": {"intent": 0.9}, "unmapped": []})
 
 
+def assert_right(rows: list[dict[str, Any]]) -> None:
+    """Every label is the one that its question calls for."""
+    assert all(row["labels"]["intent"] == ("learn" if "comet" in row["conversation"] else "debug") for row in rows)
+
+
 def test_few_rows_are_asked_about_and_all_get_a_label(cluster: str, tmp_path: Path) -> None:
     with serve(Script(answer=answer)) as server:
         job = make(tmp_path, SPREAD.format(url=server.url), 80, bad=("{broken",))
@@ -86,7 +91,7 @@ def test_few_rows_are_asked_about_and_all_get_a_label(cluster: str, tmp_path: Pa
     assert job.manifest()["counts"] == {"total": 81, "done": 80, "failed": 1, "left": 0}
     assert set(job.uids().values()) == {1}
     rows = job.rows("labels")
-    assert all(row["labels"]["intent"] == ("learn" if "comet" in row["conversation"] else "debug") for row in rows)
+    assert_right(rows)
     spread = [row for row in rows if row["propagated"]]
     assert asked == 80 - len(spread)
     assert len(spread) >= 40
@@ -125,8 +130,5 @@ def test_a_sheet_is_waited_for_checked_and_spread(cluster: str, tmp_path: Path) 
     assert done.code == 0, done.out
     assert job.manifest()["counts"] == {"total": 60, "done": 60, "failed": 0, "left": 0}
     assert set(job.uids().values()) == {1}
-    assert all(
-        row["labels"]["intent"] == ("learn" if "comet" in row["conversation"] else "debug")
-        for row in job.rows("labels")
-    )
+    assert_right(job.rows("labels"))
     assert len(list((job.out / "vectors").glob("*.parquet"))) == 1
