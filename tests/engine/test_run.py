@@ -26,12 +26,13 @@ def test_every_record_is_accounted_for_and_a_second_run_pays_nothing(
 ) -> None:
     monkeypatch.setenv("SMALL_KEY", SECRET)
     bad = ["{broken", "null", '{"conversations": []}']
-    with provider(faults=[status(400, f"the key {SECRET} looks odd")]) as (server, paid):
+    faults = [status(400, f"the key {SECRET} looks odd"), Fault("filtered")]  # the second is asked again, plainly
+    with provider(faults=faults) as (server, paid):
         server.keep_bodies = True
         job = make_job(tmp_path, server.url, 24, bad=bad)
         job.sets.append("models.worker.api_key_env=SMALL_KEY")
         done = job.call()
-        assert (done.code, paid.twice) == (1, 0)
+        assert (done.code, paid.total()) == (1, 47), done.out
         assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
         stats = stats_of(job)
         assert (stats["total_samples"], stats["success"], stats["failed"]) == (27, 23, 4)
