@@ -51,7 +51,7 @@ def lose(rows: int) -> bool:
         process = job.start("--set", "run.actors={min: 6, max: 9}")
         wait_until(lambda: paid.total() > rows // 2, process, 300)
         in_flight, began = server.in_flight, time.monotonic()
-        cluster.remove_node(cluster.list_all_nodes[-1], allow_graceful=False)
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
         code = wait(process, 600)
         print(f"node killed with {in_flight} in flight; the run went on for {time.monotonic() - began:.0f} s")
         right = told(job, rows, paid, code)
