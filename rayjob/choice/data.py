@@ -29,6 +29,7 @@ class Reasoning:
     strength: float | None = None
     siblings: tuple[str, ...] = ()
     vector: tuple[float, ...] = ()
+    id: str = ""
 
 
 def read_reasonings(rows: Sequence[Row], *, judged: bool = True) -> list[Reasoning]:
@@ -62,6 +63,7 @@ def _read_row(index: int, row: Row, judged: bool) -> Reasoning:
         model=str(row.get("model") or row.get("id") or ""), correct=None if correct is None else bool(correct),
         strength=float(strength) if isinstance(strength, int | float) else None, siblings=siblings,
         vector=_vector(index, row),
+        id=str(row.get("id") or ""),
     )  # fmt: skip
 
 
@@ -96,7 +98,9 @@ def read_pairs(rows: Sequence[Row], reasonings: Sequence[Reasoning]) -> Pairs:
 
     Raises ChoiceError for a name that is not there and for a pair of identical texts.
     """
+    # By id where a model stands twice in a question (several draws of one model), by model where there is no id.
     place = {(reasoning.qid, reasoning.model): index for index, reasoning in enumerate(reasonings)}
+    place |= {(reasoning.qid, reasoning.id): index for index, reasoning in enumerate(reasonings) if reasoning.id}
     found = []
     for index, row in enumerate(rows):
         ends = []

@@ -24,11 +24,14 @@ class ModelInfo:
     """What stands beside the tensors: feature names in order, vector dimension, what siblings weigh, which split it
     never saw."""
 
+    # `held` are the calibrated log-odds (right over wrong) of the pairs of that split:
+    # abstention is decided by them.
     features: tuple[str, ...]
     vectors: int
     sibling_weights: tuple[float, float]
     data: str = ""
     split: str = ""
+    held: tuple[float, ...] = ()
 
 
 def save_model(network: Symmetric, info: ModelInfo) -> bytes:
@@ -41,7 +44,8 @@ def save_model(network: Symmetric, info: ModelInfo) -> bytes:
     about = {
         "format": FORMAT, "architecture": "symmetric", "shapes": shapes, "features": list(info.features),
         "vectors": info.vectors,
-        "sibling_weights": list(info.sibling_weights), "data": info.data, "split": info.split,
+        "sibling_weights": list(info.sibling_weights), "data": info.data,
+        "held": [round(value, 4) for value in info.held], "split": info.split,
     }  # fmt: skip
     # One key only: safetensors writes the keys of its metadata in no fixed order.
     return bytes(save_tensors(dict(sorted(network.state_dict().items())), {_KEY: json.dumps(about, sort_keys=True)}))
@@ -63,7 +67,7 @@ def load_model(data: bytes) -> tuple[Symmetric, ModelInfo]:
         info = ModelInfo(
             tuple(about["features"]), int(about["vectors"]), (float(about["sibling_weights"][0]),
             float(about["sibling_weights"][1])),
-            str(about["data"]), str(about["split"]),
+            str(about["data"]), str(about["split"]), tuple(float(value) for value in about.get("held", ())),
         )  # fmt: skip
     except (KeyError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         raise ChoiceError(f"the model file does not fit its own description ({error}); train again") from error

@@ -37,8 +37,22 @@ class ChoiceModel:
         self.network, self.info = load_model(data)
         if self.info.features != feature_names():
             raise ChoiceError("the model was trained on other features than this version computes: train it again")
-        self.device = device
-        self.network.to(device)
+        self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        self.network.to(self.device)
+
+    def threshold(self, precision: float) -> float:
+        """The confidence to abstain below so that the choices made are right with `precision`, by the held-out pairs.
+
+        Raises ChoiceError where no confidence keeps it.
+        """
+        held = np.asarray(self.info.held)
+        found = threshold_for(precision, 1 / (1 + np.exp(-np.abs(held))), (held > 0).astype(np.float64))
+        if found is None:
+            raise ChoiceError(
+                f"precision: {precision} is not reached at any confidence on the model's {len(held)} held-out pairs; "
+                "ask for less, or train on more"
+            )
+        return found
 
     def scores(self, reasonings: Sequence[Reasoning]) -> npt.NDArray[np.float64]:
         """Calibrated Bradley-Terry scores, [n]. Raises ChoiceError for vectors of another dimension than the

@@ -150,7 +150,14 @@ def run_fold(corpus: Corpus, split: Split, fold: int, settings: TrainSettings, f
     if settings.siblings and all(reasoning.siblings for reasoning in corpus.reasonings):
         weights = sib.fit_weights(tuned[1], sibling_logits(corpus.reasonings, tuned[0], settings.siblings))
         joint = weights[0] * logits + weights[1] * sibling_logits(corpus.reasonings, tested, settings.siblings)
-    info = ModelInfo(corpus.table.names, corpus.table.vectors.shape[1], weights, corpus.hash, f"{split.hash}/{fold}")
+    info = ModelInfo(
+        corpus.table.names,
+        corpus.table.vectors.shape[1],
+        weights,
+        corpus.hash,
+        f"{split.hash}/{fold}",
+        tuple(logits.tolist()),
+    )
     return Outcome(network, info, tested, logits, joint)
 
 

@@ -29,7 +29,11 @@ class Pair:
         return [pair for qid in sorted(groups) for pair in self._pairs(qid, groups[qid], rng)]
 
     def _pairs(self, qid: str, rows: list[Row], rng: np.random.Generator) -> list[Row]:
-        named = [{**row, "_name": str(row.get("model") or row.get("id") or number)} for number, row in enumerate(rows)]
+        models = [row.get("model") for row in rows]
+        named = [
+            {**row, "_name": str((models.count(row.get("model")) == 1 and row.get("model")) or row.get("id") or number)}
+            for number, row in enumerate(rows)
+        ]
         goods, bads = [row for row in named if row["correct"]], [row for row in named if not row["correct"]]
         found = [(good, bad) for good in goods for bad in bads if good["reasoning"] != bad["reasoning"]]
         found = [found[place] for place in rng.permutation(len(found))]

@@ -93,6 +93,14 @@ def test_a_single_candidate_is_refused(trained: Memory) -> None:
         ChoiceModel(trained.files["model.safetensors"]).judge_rows([[made_rows(1)[0]]])
 
 
+def test_a_precision_gives_a_threshold_or_is_refused(trained: Memory) -> None:
+    model = ChoiceModel(trained.files["model.safetensors"])
+    assert len(model.info.held) > 20
+    assert 0.5 <= model.threshold(0.8) < 1
+    with pytest.raises(ChoiceError, match="not reached at any confidence"):
+        model.threshold(0.9999)
+
+
 def test_the_threshold_keeps_its_promise_on_the_sample() -> None:
     rng = np.random.default_rng(0)
     confidences = rng.uniform(0.5, 1, 2000)
