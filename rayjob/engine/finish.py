@@ -26,6 +26,8 @@ STATS_COLUMNS = (
 #: Past this many files the counting is spread over the cluster.
 FILES_HERE = 16
 FILES_A_TASK = 32
+#: Steps that end in labels/; a run without any, such as a training, leaves no row behind.
+LABELLERS = frozenset({"label", "ask", "choose"})
 ROWS_IN_REPORT = 200
 FAILURES_IN_REPORT = 50
 ROWS_A_BATCH = 4_000
@@ -43,7 +45,8 @@ def finish_run(
     done, failed = found["success"], found["failed"]
     total = manifest.total if manifest.total is not None else done + failed
     manifest.status = status_of(why, failed)
-    counts = {"total": total, "done": done, "failed": failed, "left": max(0, total - done - failed)}
+    left = max(0, total - done - failed) if any(step.kind in LABELLERS for step in manifest.plan.steps()) else 0
+    counts = {"total": total, "done": done, "failed": failed, "left": left}
     spread = read_spreading(folder, found)
     if spread:
         found["spreading"] = spread[0]

@@ -66,14 +66,9 @@ class JudgePart:
     """The callable class that Ray Data keeps in each actor: numbers of parts in, counts of rows out."""
 
     def __init__(self, work: JudgeWork) -> None:
-        import torch  # only in the actor
+        from rayjob.choice.predict import ChoiceModel  # imports torch: only in the actor
 
-        from rayjob.choice.predict import ChoiceModel
-
-        device = work.spec.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = ChoiceModel(files.read_bytes(work.weights), device)
+        model = ChoiceModel(files.read_bytes(work.weights), work.spec.device)
         self.work, self.choose = work, Choose(work.spec, model.judge_rows)
         self.schema = judged_schema(work.spec.dimension)
 

@@ -14,7 +14,7 @@ from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec
 from rayjob.spec.models import UseSpec
-from rayjob.spec.spread import AskStep, PropagateStep
+from rayjob.spec.spread import AskStep, EmbedStep, PropagateStep
 from rayjob.spec.wording import unknown
 from rayjob.spec.yamltext import Path
 
@@ -39,7 +39,14 @@ def check_and_compile(loaded: LoadedSpec, resolved: Resolved) -> Plan:
 def find_problems(loaded: LoadedSpec, resolved: Resolved) -> list[Problem]:
     """Every name in a spec that names nothing, or too much. A taxonomy without dimensions is not looked at."""
     dimensions = _dimensions(loaded, resolved) if resolved.taxonomy.dimensions else ()
-    return [*_models(loaded), *dimensions, *_thresholds(loaded), *_names(loaded), *_budget(loaded)]
+    return [
+        *_models(loaded),
+        *dimensions,
+        *_thresholds(loaded),
+        *_names(loaded),
+        *_budget(loaded),
+        *_unfit(loaded, resolved),
+    ]
 
 
 def _missing(loaded: LoadedSpec, step: PlannedStep, column: str, have: Sequence[str]) -> Problem:
@@ -158,6 +165,26 @@ def _unlabelled(loaded: LoadedSpec, labelled: set[str], have: Sequence[str]) -> 
             for where, name in _named(settings):
                 if name in have and name not in labelled:
                     yield loaded.text.problem((*path, *where), f"no step labels '{name}', so there is nothing to doubt")
+
+
+def _unfit(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
+    """Steps that a run could not carry out as they are written."""
+    others = [step.kind for step in loaded.job.steps if step.kind in ("label", "ask")]
+    for index, step in enumerate(loaded.job.steps):
+        path, settings = loaded.step_path(index), step.settings
+        if isinstance(settings, EmbedStep) and settings.model in loaded.job.models:
+            message = "models behind LiteLLM do not embed yet; give 'offline', a folder or a sentence-transformers name"
+            yield loaded.text.problem((*path, "model"), message)
+        if isinstance(settings, AskStep) and settings.source != "label" and not resolved.job.taxonomy:
+            yield loaded.text.problem(
+                path, "answers are checked against pools; give `taxonomy:`, a folder of dimensions"
+            )
+        if isinstance(settings, ChooseStep) and others:
+            message = f"choose and {others[0]} write the same rows; put choose into a spec of its own"
+            yield loaded.text.problem(path, message)
+        if isinstance(settings, ChooseStep) and settings.precision is not None:
+            message = "the card keeps no thresholds by precision yet; give `confidence: 0.8`, say, instead"
+            yield loaded.text.problem((*path, "precision"), message)
 
 
 def _names(loaded: LoadedSpec) -> Iterator[Problem]:

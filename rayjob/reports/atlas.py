@@ -88,7 +88,6 @@ def draw_atlas(atlas: Atlas) -> str:
     """A `<section>` with everything inline; every text from data is escaped."""
     parts = [
         '<section class="atlas">',
-        _STYLE,
         "<h2>Spreading</h2>",
         _dimensions(atlas.dimensions),
         _curve(atlas.curve),
@@ -100,15 +99,6 @@ def draw_atlas(atlas: Atlas) -> str:
         "</section>",
     ]
     return "\n".join(part for part in parts if part)
-
-
-_STYLE = """<style>
-.atlas svg{max-width:100%;height:auto;background:#fff;border:1px solid #ddd}
-.atlas table{border-collapse:collapse;font-size:13px}
-.atlas td,.atlas th{padding:3px 8px;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
-.atlas .number{text-align:right}
-.atlas .key{display:inline-block;width:10px;height:10px;margin:0 4px 0 12px}
-</style>"""
 
 
 def _cut(text: str) -> str:
@@ -130,16 +120,17 @@ def _palette(points: Iterable[Point]) -> dict[str, str]:
     return {label: _COLOURS[place] if place < len(_COLOURS) else _GREY for place, label in enumerate(ranked)}
 
 
+def _key(colour: str) -> str:
+    """A dot of the colour; drawn, because the page's policy takes no style attributes."""
+    return f' <svg width="10" height="10"><rect width="10" height="10" fill="{colour}"/></svg> '
+
+
 def _legend(atlas: Atlas) -> str:
     colours = _palette(atlas.points)
-    keys = [
-        f'<span class="key" style="background:{colour}"></span>{_text(label)}'
-        for label, colour in colours.items()
-        if colour != _GREY
-    ]
+    keys = [f"{_key(colour)}{_text(label)}" for label, colour in colours.items() if colour != _GREY]
     others = len(colours) - len(keys)
     if others:
-        keys.append(f'<span class="key" style="background:{_GREY}"></span>{others} other labels')
+        keys.append(f"{_key(_GREY)}{others} other labels")
     shown = f"{len(atlas.points):,} of {atlas.rows:,} rows"
     return (
         f"<p>{shown}. Large ringed dots were labelled (dashed: audit); small ones got their label from them, "
