@@ -69,7 +69,8 @@ class JudgePart:
         from rayjob.choice.predict import ChoiceModel  # imports torch: only in the actor
 
         model = ChoiceModel(files.read_bytes(work.weights), work.spec.device)
-        self.work, self.choose = work, Choose(work.spec, model.judge_rows)
+        threshold = None if work.spec.precision is None else model.threshold(work.spec.precision)
+        self.work, self.choose = work, Choose(work.spec, model.judge_rows, threshold)
         self.schema = judged_schema(work.spec.dimension)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -182,9 +182,6 @@ def _unfit(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
         if isinstance(settings, ChooseStep) and others:
             message = f"choose and {others[0]} write the same rows; put choose into a spec of its own"
             yield loaded.text.problem(path, message)
-        if isinstance(settings, ChooseStep) and settings.precision is not None:
-            message = "the card keeps no thresholds by precision yet; give `confidence: 0.8`, say, instead"
-            yield loaded.text.problem((*path, "precision"), message)
 
 
 def _names(loaded: LoadedSpec) -> Iterator[Problem]:

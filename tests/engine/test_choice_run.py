@@ -1,0 +1,47 @@
+"""Training and judging part by part, without a cluster: the files that the stages leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from rayjob.engine.choosing import TrainWork, train
+from rayjob.engine.judging import JudgePart, JudgeWork
+from rayjob.engine.parts import list_parts
+from rayjob.engine.prepare import blocks_of, prepare_rows
+from rayjob.engine.sink import write_parquet
+from rayjob.spec.choice import ChooseStep, TrainChoiceStep
+from rayjob.spec.model import JobSpec
+from rayjob.store.listing import list_input
+from rayjob.store.runfolder import RunFolder
+from tests.shared_data import ROOT
+
+pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+
+def prepare(folder: RunFolder, name: str) -> None:
+    """The prepare stage's files of an example."""
+    where = {"path": str(ROOT / "examples_choice" / name), "format": "reasoning"}
+    job = JobSpec.model_validate({"rayjob": 1, "name": "t", "input": where, "output": folder.path})
+    for number, table in enumerate(blocks_of(prepare_rows(job, list_input(job.input.paths, "").files))):
+        write_parquet(folder.at("stages", "1-prepare", f"{number}.parquet"), table)
+
+
+@pytest.mark.timeout(230)
+def test_a_trained_model_chooses(tmp_path: Path) -> None:
+    trained, chosen = RunFolder(str(tmp_path / "train")), RunFolder(str(tmp_path / "choose"))
+    prepare(trained, "train.jsonl")
+    prepare(chosen, "choose.jsonl")
+    train(TrainWork(TrainChoiceStep(seeds=(0,), folds=3, siblings=0, epochs=2), trained.path, "1-prepare", ""))
+    weights = trained.at("choice", "model.safetensors")
+    assert sorted(path.name for path in Path(weights).parent.glob("card.*")) == ["card.json", "card.md"]
+    parts = tuple(list_parts(chosen, "1-prepare", "2-choose"))
+    work = JudgeWork(ChooseStep(weights=weights), parts, chosen.path, "2-choose", weights)
+    assert JudgePart(work)({"item": [0]})["rows"].tolist() == [40]
+    rows = [row for uri in chosen.parquet("labels") for row in pq.read_table(uri).to_pylist()]
+    right = [row for row in rows if f'"right":"{row["labels"]["choice"]}"' in row["metadata"].replace(" ", "")]
+    assert (len(rows), len(right) > 20) == (40, True)
+    assert all(sorted(row["choice"]["ranking"]) == [0, 1, 2] for row in rows)
