@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def shared(path: str) -> Path:
-    """A file of the shared data folder (RAYJOB_SHARED, else ../shared/data); skips the calling test where it is absent."""
+    """A file of the shared data folder (RAYJOB_SHARED, else ../shared/data); skips the test where it is absent."""
     base = Path(os.environ.get("RAYJOB_SHARED", ROOT.parent / "shared" / "data"))
     found = base / path
     if not found.exists():
