@@ -61,9 +61,7 @@ def every_problem(stats: Mapping[str, Any], examples: Mapping[str, str]) -> Iter
         count = int(found.get("below_threshold") or 0)
         if count:
             what = f"{samples(count)} with a confidence below the threshold in {dimension}"
-            yield RunProblem(
-                count, what, "arbitration asks again; what stays low has an unclear prompt or pool"
-            )
+            yield RunProblem(count, what, "arbitration asks again; what stays low has an unclear prompt or pool")
     count = int(stats.get("consistency_warning_count") or 0)
     if count:
         verb = "breaks" if count == 1 else "break"
