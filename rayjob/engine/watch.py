@@ -9,7 +9,6 @@ from typing import Any
 
 from rayjob.engine.events import EventLog
 from rayjob.engine.tally import Tally
-from rayjob.store.errors import StoreError
 
 POLL_S = 0.5
 EVENT_S = 2.0
@@ -119,6 +118,3 @@ def _lane(lane: dict[str, Any]) -> dict[str, Any]:
         "concurrency": lane["concurrency"], "in_use": lane["in_flight"], "rpm": lane["learned_rpm"] or 0,
         "waiting": lane["waiting"], "state": state,
     }  # fmt: skip
-
-
-__all__ = ["StoreError", "Watcher", "progress_of"]

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from rayjob.labels.csvtext import decode_csv, find_delimiter
 from rayjob.review.table import RawRow, SheetError, name_columns
 
 _MOST_CELL_BYTES = 64 * 1024 * 1024
@@ -25,25 +26,10 @@ def read_csv(file: str, content: bytes) -> list[RawRow]:
 
     Raises SheetError for what is no CSV.
     """
-    text = _decode(content)
+    text = decode_csv(content)
     csv.field_size_limit(_MOST_CELL_BYTES)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
     except csv.Error as bad:
         raise SheetError(f"{file}: not readable as CSV ({bad}); save it as CSV (UTF-8) or .xlsx again") from bad
     return name_columns(file, lines)
-
-
-def _decode(content: bytes) -> str:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
-
-
-def _delimiter(text: str) -> str:
-    """The separator of the header: Excel writes semicolons where the comma is the decimal point."""
-    header = text[: text.find("\n")] if "\n" in text else text
-    return max(",;\t", key=header.count)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rayjob.labels.csvtext import decode_csv, find_delimiter
 from rayjob.labels.tags import LabelValue, squash
 from rayjob.labels.taxonomy import Dimension
 
@@ -172,19 +173,8 @@ def _accepted(dim: Dimension) -> str:
 
 
 def _parse(content: bytes) -> list[list[str]]:
-    text = _decode(content)
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-
-
-def _decode(content: bytes) -> str:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+    text = decode_csv(content)
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
 
 
 def _defuse(text: str) -> str:
