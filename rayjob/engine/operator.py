@@ -22,6 +22,7 @@ from rayjob.llm.gate import Gate
 from rayjob.llm.ledger import Ledger
 from rayjob.plan.resolve import Texts, resolve_texts
 from rayjob.spec.model import JobSpec
+from rayjob.spec.models import LedgerSpec
 from rayjob.steps.build import RowPipeline, build_pipeline
 from rayjob.store.ledgerfiles import LedgerFiles
 
@@ -95,9 +96,7 @@ class LlmOperator:
         work = self.work
         exchange = work.governor.exchange.remote
         self.gate = Gate(self.name, lambda report: _await(exchange(report)), work.run)
-        self.ledger = (
-            await asyncio.to_thread(Ledger.open, LedgerFiles(), work.ledger_path) if work.ledger_path else None
-        )
+        self.ledger = await asyncio.to_thread(open_ledger, work) if work.ledger_path else None
         self.client = Client(work.job.models, self.gate, self.ledger, work.secrets)
         self.metrics = ActorMetrics()
         self.window = asyncio.Semaphore(work.rows_in_flight)
@@ -160,6 +159,12 @@ class LlmOperator:
             return str(await self.work.governor.note.remote(self.work.run, self.name, tally))
         except Exception:  # noqa: BLE001 - a governor that restarts misses a beat; the next one carries the same totals
             return ""
+
+
+def open_ledger(work: OperatorJob) -> Ledger:
+    """The run's ledger, as its spec asks for it."""
+    flush_s = (work.job.ledger or LedgerSpec(path=work.ledger_path)).flush_s
+    return Ledger.open(LedgerFiles(), work.ledger_path, flush_s=flush_s)
 
 
 async def _await(reference: Any) -> Any:

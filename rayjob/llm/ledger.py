@@ -1,6 +1,6 @@
 """Never pay twice: every paid answer, durable within a second or two, found again by what was asked. No server.
 
-Each process writes its answers as small immutable segments, about one a second, and merges its own 32 to 1 as they add
+Each process writes its answers as small immutable segments, about two a second, and merges its own 32 to 1 as they add
 up. Answers are looked up in a shared index in memory; their text is read when it is asked for. docs/ledger.md has the
 numbers.
 """
@@ -22,7 +22,7 @@ from rayjob.llm.ledger_lookup import Lookup
 from rayjob.llm.segments import decode_record, encode_record, encode_segment, merge_segments
 
 FAN_IN = 32
-#: Segments merged by their writer: 32 of a second, then 32 of half a minute. The rest is `compact`'s.
+#: Segments merged by their writer: 32 of half a second, then 32 of a quarter of a minute. The rest is `compact`'s.
 MERGED_LEVELS = 2
 WRITES_TO_GIVE_UP = 6
 
@@ -41,7 +41,7 @@ def segment_name(path: str, writer: str, number: int, level: int) -> str:
 class Ledger:
     """One process's view of a ledger folder. Made by `open`; belongs to one event loop."""
 
-    def __init__(self, files: Files, path: str, index: Index, flush_s: float = 1.0) -> None:
+    def __init__(self, files: Files, path: str, index: Index, flush_s: float = 0.5) -> None:
         self.files = self._files = files
         self.path = self._path = path.rstrip("/")
         self._flush_s = flush_s
@@ -53,12 +53,13 @@ class Ledger:
         self._writing = asyncio.Lock()
         self._levels: defaultdict[int, list[str]] = defaultdict(list)
         self._flusher: asyncio.Task[None] | None = None
+        self._merger: asyncio.Task[None] | None = None
         self._turns: dict[bytes, _Turn] = {}
         self._failed_writes = 0
         self._trouble = ""
 
     @classmethod
-    def open(cls, files: Files, path: str, index: Index | None = None, flush_s: float = 1.0) -> Ledger:
+    def open(cls, files: Files, path: str, index: Index | None = None, flush_s: float = 0.5) -> Ledger:
         """The ledger under `path`, made on the first write. `index`: one loaded before (load_index), to share it."""
         return cls(files, path, load_index(files, path.rstrip("/")) if index is None else index, flush_s)
 
@@ -87,7 +88,10 @@ class Ledger:
         return decode_record(fresh)[1] if fresh is not None else await self._lookup.find(key)
 
     def put(self, key: bytes, record: bytes) -> None:
-        """Enters an answer; durable after `flush_s` and a write. Raises RunStoppedError where writing keeps failing."""
+        """Enters an answer; durable after `flush_s` and a write, or two where one had just begun.
+
+        Raises RunStoppedError where writing keeps failing.
+        """
         self._fresh[key] = encode_record(key, record)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_later())
@@ -104,12 +108,15 @@ class Ledger:
                 uri = self._name(0)
                 await asyncio.to_thread(self._files.write_atomic, uri, encode_segment(self._flushing))
                 await self._lookup.add_segment(uri)
-            except BaseException:
+            except BaseException:  # a cancellation too: what is not durable must be written by the next flush
                 self._fresh = {**self._flushing, **self._fresh}
                 raise
             finally:
                 self._flushing = {}
-            await self._merge_up(0, uri)
+        self._levels[0].append(uri)
+        # Apart from the writing: on object storage a merge takes seconds, for which no answer would become durable.
+        if len(self._levels[0]) >= FAN_IN and (self._merger is None or self._merger.done()):
+            self._merger = asyncio.create_task(self._merge_up())
 
     async def refresh(self) -> int:
         """Takes in what other processes wrote; returns how many answers that were. Also happens by itself."""
@@ -122,10 +129,12 @@ class Ledger:
             with suppress(asyncio.CancelledError):
                 await self._flusher
         await self.flush()
+        if self._merger is not None:
+            await self._merger
 
     async def _flush_later(self) -> None:
         while self._fresh:
-            await asyncio.sleep(self._flush_s * min(8, 2**self._failed_writes))
+            await asyncio.sleep(self._flush_s * min(16, 2**self._failed_writes))
             try:
                 await asyncio.shield(self.flush())
                 self._failed_writes = 0
@@ -137,21 +146,19 @@ class Ledger:
         self._written += 1
         return segment_name(self._path, self._writer, self._written, level)
 
-    async def _merge_up(self, level: int, uri: str) -> None:
-        """Once a level has FAN_IN segments of ours, they become one of the next."""
-        mine = self._levels[level]
-        mine.append(uri)
-        if len(mine) < FAN_IN or level >= MERGED_LEVELS:
-            return
-        self._levels[level] = []
-        merged = self._name(level + 1)
-        try:
-            await asyncio.to_thread(self._merge, mine, merged)
-        except OSError:
-            return  # a `compact` took them, or storage has trouble: small segments are as good
-        await self._lookup.add_segment(merged)
-        await asyncio.to_thread(self._delete, mine)
-        await self._merge_up(level + 1, merged)
+    async def _merge_up(self) -> None:
+        """As long as a level has FAN_IN segments of ours, they become one of the next."""
+        for level in range(MERGED_LEVELS):
+            while len(self._levels[level]) >= FAN_IN:
+                mine, self._levels[level] = self._levels[level][:FAN_IN], self._levels[level][FAN_IN:]
+                merged = self._name(level + 1)
+                try:
+                    await asyncio.to_thread(self._merge, mine, merged)
+                except OSError:
+                    continue  # a `compact` took them, or storage has trouble: small segments are as good
+                await self._lookup.add_segment(merged)
+                await asyncio.to_thread(self._delete, mine)
+                self._levels[level + 1].append(merged)
 
     def _merge(self, uris: list[str], into: str) -> None:
         self._files.write_atomic(into, merge_segments(self._files.read_bytes(uri) for uri in uris))

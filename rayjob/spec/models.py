@@ -119,4 +119,4 @@ class LedgerSpec(SpecModel):
     """Where paid answers are kept. Runs that name the same path share them."""
 
     path: str = Field(min_length=1, description="A folder, local or s3://.")
-    flush_s: float = Field(default=1.0, gt=0, le=60, description="Answers younger than this may be lost by a crash.")
+    flush_s: float = Field(default=0.5, gt=0, le=60, description="Answers younger than this may be lost by a crash.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,6 +108,35 @@ def test_segments_merged_away_are_found_where_they_went(path: str) -> None:
     run(main())
 
 
+class SlowMerges(LocalFiles):
+    """Whole segments, which only a merge reads, come once they are let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.through = threading.Event()
+
+    def read_bytes(self, uri: str, offset: int = 0, length: int | None = None) -> bytes:
+        assert length is not None or self.through.wait(30)
+        return super().read_bytes(uri, offset, length)
+
+
+def test_answers_become_durable_while_a_merge_goes_on(path: str) -> None:
+    async def main() -> None:
+        files = SlowMerges()
+        ledger = Ledger.open(files, path)
+        for i in range(FAN_IN + 3):
+            ledger.put(key_of(i), record(i))
+            await asyncio.wait_for(ledger.flush(), 10)
+        assert len(list_segments(files, path)) == FAN_IN + 3, "nothing is merged yet, and everything is durable"
+        files.through.set()
+        await ledger.close()
+        assert len(list_segments(files, path)) == 4
+        again = Ledger.open(files, path)
+        assert [await again.get(key_of(i)) for i in range(FAN_IN + 3)] == [record(i) for i in range(FAN_IN + 3)]
+
+    run(main())
+
+
 def test_a_writer_merges_its_small_segments(path: str) -> None:
     async def main() -> None:
         files = LocalFiles()
@@ -114,9 +144,9 @@ def test_a_writer_merges_its_small_segments(path: str) -> None:
         for i in range(FAN_IN + 1):
             ledger.put(key_of(i), record(i))
             await ledger.flush()
+        await ledger.close()
         assert len(list_segments(files, path)) == 2
         assert [await ledger.get(key_of(i)) for i in range(FAN_IN + 1)] == [record(i) for i in range(FAN_IN + 1)]
-        await ledger.close()
 
     run(main())
 
