@@ -2,7 +2,8 @@
 
     python benchmarks/spreading.py --data banking77_train.csv banking77_test.csv --out OUT
 
-Reads CSV or Parquet with a text and a label column. Vectors are kept under OUT and computed once.
+Reads CSV or Parquet with a text and a label column. Vectors are kept under OUT and computed once; runs that stand in
+OUT/results.jsonl are not repeated, and `--seconds N` begins none after so long: call it again to go on.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ from rayjob.vectors.cluster import ClusterSettings, cluster
 from rayjob.vectors.propagate import Settings, fit
 from rayjob.vectors.spread import Plan, spread
 from rayjob.vectors.targets import read_targets
+
+OURS, FORMULA, PROBE, COPIED = "rayjob", "formula, λ = 1, all neighbours", "random linear probe", "hdbscan, copied"
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def run_spread(data: Data, plan: Plan, share: float, target: float, redraws: int
     taken, confidence = done.accepted, done.prediction.confidence[rest]
     again = redraw(confidence, right[rest], int(done.bought.is_audit.sum()), plan, redraws)
     return Result(
-        "rayjob", share, plan.seed, len(done.bought.rows), float(right[rest].mean()),
+        OURS, share, plan.seed, len(done.bought.rows), float(right[rest].mean()),
         best_share(right[rest], confidence, target), float(taken.sum() / rest.sum()),
         float(right[taken].mean()) if taken.any() else 1.0, time.perf_counter() - began, *again,
     )  # fmt: skip
@@ -157,9 +161,10 @@ def run_simple(data: Data, way: str, settings: Settings, share: float, seed: int
     return Result(way, share, seed, len(rows), float(right.mean()), best, seconds=time.perf_counter() - began)
 
 
-def run_copying(data: Data, clusters: NDArray[np.int32], share: float, seed: int, target: float) -> Result:
+def run_copying(data: Data, options: argparse.Namespace, share: float, seed: int) -> Result:
     """Each HDBSCAN cluster takes the commonest label bought in it; its share is the confidence. Outliers get none."""
     began = time.perf_counter()
+    clusters = find_clusters(data, options.out / "hdbscan.npy")
     rows = draw(len(data.truth), share, seed)
     label = np.full(len(data.truth), "", dtype=object)
     confidence = np.zeros(len(data.truth))
@@ -170,34 +175,69 @@ def run_copying(data: Data, clusters: NDArray[np.int32], share: float, seed: int
             confidence[clusters == name] = counts.max() / counts.sum()
     rest = np.setdiff1d(np.arange(len(data.truth)), rows)
     right = label[rest] == data.truth[rest]
-    best = best_share(right, confidence[rest], target)
-    return Result(
-        "hdbscan, copied", share, seed, len(rows), float(right.mean()), best, seconds=time.perf_counter() - began
-    )
+    best = best_share(right, confidence[rest], options.target)
+    return Result(COPIED, share, seed, len(rows), float(right.mean()), best, seconds=time.perf_counter() - began)
+
+
+def find_clusters(data: Data, kept: Path) -> NDArray[np.int32]:
+    """HDBSCAN's clusters, computed once."""
+    if not kept.exists():
+        np.save(kept, cluster(data.vectors, ClusterSettings("hdbscan", min_size=5)).labels)
+    found: NDArray[np.int32] = np.load(kept)
+    return found
 
 
 def draw(rows: int, share: float, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, round(share * rows), replace=False))
 
 
-def run_all(data: Data, options: argparse.Namespace) -> Iterator[Result]:
-    clusters = cluster(data.vectors, ClusterSettings("hdbscan", min_size=5)).labels
+#: One run: its name, share, seed, and what computes it.
+Job = tuple[str, float, int, Callable[[], Result]]
+
+
+def list_jobs(data: Data, options: argparse.Namespace) -> Iterator[Job]:
+    """Every run that the options ask for."""
     everyone = len(data.truth)
-    for seed in range(options.seeds):
+    formula = Settings(method="trust", decay=1.0, neighbours=everyone)
+    for seed in options.seed_list or range(options.seeds):
         for share in options.shares:
             plan = Plan(
                 budget=share, audit_share=options.audit_share, method=options.select, rounds=options.rounds,
-                promise=Promise(options.target, 0.05), seed=seed,
+                settings=Settings(method=options.method), promise=Promise(options.target, 0.05), seed=seed,
             )  # fmt: skip
-            yield run_spread(
-                data, replace(plan, settings=Settings(method=options.method)), share, options.target, options.redraw
-            )
+            ours = partial(run_spread, data, plan, share, options.target, options.redraw)
+            yield OURS, share, seed, ours
             if options.only_ours:
                 continue
-            formula = Settings(method="trust", decay=1.0, neighbours=everyone)
-            yield run_simple(data, "formula, λ = 1, all neighbours", formula, share, seed, options.target)
-            yield run_simple(data, "random linear probe", Settings(method="probe"), share, seed, options.target)
-            yield run_copying(data, clusters, share, seed, options.target)
+            simple = {FORMULA: formula, PROBE: Settings(method="probe")}
+            for way, settings in simple.items():
+                yield way, share, seed, partial(run_simple, data, way, settings, share, seed, options.target)
+            yield COPIED, share, seed, partial(run_copying, data, options, share, seed)
+
+
+def run_all(data: Data, options: argparse.Namespace) -> list[Result]:
+    """All results, those of earlier calls included."""
+    path: Path = options.out / "results.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    results = [Result(**json.loads(line)) for line in lines]
+    known = {(found.way, found.share, found.seed) for found in results}
+    until = time.monotonic() + options.seconds
+    with path.open("a", encoding="utf-8") as file:
+        for way, share, seed, run in list_jobs(data, options):
+            if (way, share, seed) in known:
+                continue
+            if time.monotonic() > until:
+                raise SystemExit(f"{len(results)} runs are done; call this again to go on")
+            results.append(run())
+            file.write(line_of(results[-1]) + "\n")
+            file.flush()
+            print(line_of(results[-1]), flush=True)
+    return results
+
+
+def line_of(result: Result) -> str:
+    values = asdict(result)
+    return json.dumps({name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()})
 
 
 def tabulate(results: list[Result]) -> str:
@@ -208,11 +248,11 @@ def tabulate(results: list[Result]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for share, way in sorted(
-        {(result.share, result.way) for result in results}, key=lambda key: (key[0], key[1] != "rayjob", key[1])
+        {(result.share, result.way) for result in results}, key=lambda key: (key[0], key[1] != OURS, key[1])
     ):
         found = [result for result in results if (result.share, result.way) == (share, way)]
         accepted = precision = redrawn = kept_share = "–"
-        if way == "rayjob":
+        if way == OURS:
             accepted = f"{np.mean([result.accepted for result in found]):.1%}"
             kept = [result.precision for result in found]
             precision = f"{np.mean(kept):.1%} ({min(kept):.1%})"
@@ -233,6 +273,8 @@ def main() -> None:
     parser.add_argument("--model", default="offline")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.02, 0.05, 0.1, 0.2])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed-list", type=int, nargs="+", help="these seeds instead")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so long")
     parser.add_argument("--select", default=Plan().method)
     parser.add_argument("--method", default=Settings().method)
     parser.add_argument("--rounds", type=int, default=Plan().rounds)
@@ -243,22 +285,10 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     data = load(options)
-    print(
-        f"{len(data.truth)} rows, {len(np.unique(data.truth))} labels, {data.vectors.shape[1]} numbers a vector",
-        flush=True,
-    )
-    results: list[Result] = []
-    with (options.out / "results.jsonl").open("w") as file:
-        for result in run_all(data, options):
-            results.append(result)
-            line = json.dumps(
-                {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(result).items()}
-            )
-            file.write(line + "\n")
-            file.flush()
-            print(line, flush=True)
+    print(f"{len(data.truth)} rows, {len(np.unique(data.truth))} labels, width {data.vectors.shape[1]}", flush=True)
+    results = run_all(data, options)
     print(tabulate(results))
-    ours = [result for result in results if result.way == "rayjob"]
+    ours = [result for result in results if result.way == OURS]
     kept = sum(result.precision >= options.target for result in ours)
     print(f"\nprecision of the accepted at least {options.target:.0%} in {kept} of {len(ours)} runs")
 

@@ -3,7 +3,8 @@
     python benchmarks/vectors_scale.py --rows 1000000 --out OUT
 
 Vectors are made (100 clouds on a sphere), kept as a memory map under OUT, and read in blocks. Each stage writes its
-result there and is skipped when it is found: a killed run goes on where it stopped.
+result there and is skipped when it is found: a killed run goes on where it stopped. The search for neighbours is the
+one stage of many minutes: with `--seconds N` it stops after so long and goes on the next time, its index built anew.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayjob.vectors.check import blocks, check_vectors
+from rayjob.vectors.check import blocks, check_vectors, unit
 from rayjob.vectors.cluster import ClusterSettings, cluster
 from rayjob.vectors.neighbours import Neighbours
 from rayjob.vectors.propagate import Settings, anchor
@@ -31,7 +33,7 @@ CLOUDS = 100
 NOISE = 0.8
 
 
-def make_vectors(options: argparse.Namespace) -> None:
+def make_vectors(options: argparse.Namespace) -> str:
     """(rows, width) float16 on disk, and each row's cloud."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(CLOUDS, options.width)) / np.sqrt(options.width)
@@ -43,6 +45,7 @@ def make_vectors(options: argparse.Namespace) -> None:
         vectors[part] = centres[names[part]] + NOISE * noise
     vectors.flush()
     np.save(options.out / "truth.npy", names)
+    return f"{options.rows} x {options.width} float16"
 
 
 def load_vectors(options: argparse.Namespace) -> NDArray[np.float16]:
@@ -54,28 +57,36 @@ def check(options: argparse.Namespace) -> str:
     return "all finite"
 
 
-def neighbours(options: argparse.Namespace) -> str:
-    """10 neighbours of every row, in blocks, written as they come."""
-    vectors = load_vectors(options)
+def neighbours(options: argparse.Namespace) -> str | None:
+    """10 neighbours of every row, in blocks, written as they come; None where the time is up before the last block."""
+    vectors, until = load_vectors(options), time.perf_counter() + options.seconds
     index = Neighbours(vectors)
-    found = np.lib.format.open_memmap(options.out / "neighbours.npy", "w+", np.int32, (options.rows, 10))
+    found, reached = open_found(options), options.out / "neighbours.reached"
+    first = int(reached.read_text()) if reached.exists() else 0
     for part in blocks(options.rows):
+        if part.start < first:
+            continue
+        if time.perf_counter() > until:
+            return None
         found[part] = index.search(np.asarray(vectors[part]), 10).rows
+        found.flush()
+        reached.write_text(str(part.stop))
     sample = np.random.default_rng(1).choice(options.rows, 200, replace=False)
     return f"recall at 10 {recall(vectors, np.sort(sample), found):.3f}"
 
 
+def open_found(options: argparse.Namespace) -> np.memmap[Any, np.dtype[np.int32]]:
+    """(rows, 10) on disk: as far as an earlier session came, or empty."""
+    path = options.out / "neighbours.npy"
+    return np.lib.format.open_memmap(path, "r+" if path.exists() else "w+", np.int32, (options.rows, 10))
+
+
 def recall(vectors: NDArray[np.float16], sample: NDArray[np.int64], found: NDArray[np.int32]) -> float:
     """Share of the true 10 nearest rows of a sample that were found."""
-    queries = normal(vectors[sample])
-    best = np.concatenate([queries @ normal(vectors[part]).T for part in blocks(len(vectors))], axis=1)
+    queries = unit(vectors[sample])
+    best = np.concatenate([queries @ unit(vectors[part]).T for part in blocks(len(vectors))], axis=1)
     truth = np.argpartition(-best, 10, axis=1)[:, :10]
     return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(truth, found[sample], strict=True)]))
-
-
-def normal(rows: NDArray[np.float16]) -> NDArray[np.float32]:
-    wide = rows.astype(np.float32)
-    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
 
 
 def clusters(options: argparse.Namespace) -> str:
@@ -122,7 +133,7 @@ STAGES: tuple[Callable[[argparse.Namespace], str | None], ...] = (
 )  # fmt: skip
 
 
-def measure(stage: Callable[[argparse.Namespace], str | None], options: argparse.Namespace) -> dict[str, object]:
+def measure(stage: Callable[[argparse.Namespace], str | None], options: argparse.Namespace) -> dict[str, Any]:
     """Run one stage in a process of its own, so that its peak memory is its own."""
     import multiprocessing
 
@@ -130,21 +141,28 @@ def measure(stage: Callable[[argparse.Namespace], str | None], options: argparse
     worker = multiprocessing.get_context("spawn").Process(target=_run, args=(stage, options, sender))
     worker.start()
     sender.close()
-    found: dict[str, object] = receiver.recv()
+    found: dict[str, Any] = receiver.recv()
     worker.join()
     return found
 
 
-def _run(stage: Callable[[argparse.Namespace], str | None], options: argparse.Namespace, sender) -> None:  # type: ignore[no-untyped-def]
+def _run(stage: Callable[[argparse.Namespace], str | None], options: argparse.Namespace, sender: Any) -> None:
     began, cpu = time.perf_counter(), time.process_time()
-    note = stage(options) or ""
+    note = stage(options)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     sender.send(
         {
-            "stage": stage.__name__, "rows": options.rows, "wall_s": round(time.perf_counter() - began, 1),
-            "cpu_s": round(time.process_time() - cpu, 1), "peak_mb": usage.ru_maxrss // 1024, "note": note,
+            "stage": stage.__name__, "rows": options.rows, "sessions": 1,
+            "wall_s": round(time.perf_counter() - began, 1), "cpu_s": round(time.process_time() - cpu, 1),
+            "peak_mb": usage.ru_maxrss // 1024, "note": note,
         }
     )  # fmt: skip
+
+
+def add_session(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """A stage done in several sessions: times add up, the highest peak counts."""
+    summed = {name: round(before[name] + now[name], 1) for name in ("sessions", "wall_s", "cpu_s")}
+    return {**now, **summed, "peak_mb": max(before["peak_mb"], now["peak_mb"])}
 
 
 def main() -> None:
@@ -153,14 +171,19 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--budget", type=float, default=5000)
     parser.add_argument("--anchors", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="how long to search in one session")
     parser.add_argument("--out", type=Path, default=Path("out/scale"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for stage in STAGES:
         done = options.out / f"{stage.__name__}.{options.rows}.json"
-        if not done.exists():
-            done.write_text(json.dumps(measure(stage, options)))
+        before = json.loads(done.read_text()) if done.exists() else None
+        if before is None or before["note"] is None:
+            now = measure(stage, options)
+            done.write_text(json.dumps(add_session(before, now) if before else now))
         print(done.read_text(), flush=True)
+        if json.loads(done.read_text())["note"] is None:
+            raise SystemExit(f"{stage.__name__} is not finished; run the same command again")
 
 
 if __name__ == "__main__":
