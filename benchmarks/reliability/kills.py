@@ -105,9 +105,12 @@ def hunt(process: subprocess.Popen[bytes], victim: str) -> Process | None:
 
 
 def find_victim(driver: int, victim: str) -> Process | None:
-    """A process of the driver's own cluster, or None where there is none of the kind right now."""
+    """A process of the run's own cluster, or None where there is none of the kind right now.
+
+    `driver`: the process that was started, which is the driver's witness; the driver is its child.
+    """
     if victim == "driver":
-        return next((one for one in processes() if one.pid == driver), None)
+        return next((one for one in processes() if one.parent == driver), None)
     return next((one for one in descendants(driver) if is_victim(one, victim)), None)
 
 

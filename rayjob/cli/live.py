@@ -21,7 +21,9 @@ from rayjob.reports.progress import LimitView, ProgressView
 from rayjob.reports.wording import STATUS_WORDS, say_s, short
 
 LINE_EVERY_S = 5.0
-STATUS_STYLE = {"running": "name", "done": "good", "failed_rows": "warn", "stopped": "warn", "failed": "bad"}
+STATUS_STYLE = {
+    "running": "name", "done": "good", "failed_rows": "warn", "stopped": "warn", "interrupted": "warn", "failed": "bad",
+}  # fmt: skip
 
 
 class LiveDisplay:

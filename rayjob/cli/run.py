@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rayjob.cli.specs import Opened, open_spec
+from rayjob.cli.witness import run_witnessed
 
 if TYPE_CHECKING:
     from rayjob.engine.run import Run, RunOutcome
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 
 SPEC = typer.Argument(..., metavar="SPEC", help="The spec: a YAML file, local or s3://.")
 SET = typer.Option(None, "--set", metavar="A.B=YAML", help="Override a value of the spec; repeatable.")
+
+#: Stopped, and the same command goes on.
+EXIT_RESUMABLE = 3
+#: The second interrupt.
+EXIT_AT_ONCE = 130
+#: `timeout` and some schedulers signal the process and then its whole group: that is one interrupt, not two.
+SAME_INTERRUPT_S = 0.5
 
 
 class UserError(Exception):
@@ -59,17 +68,37 @@ def start(
     from rayjob.cli.style import console
 
     secrets = find_secrets(opened)
-    hush_native_code()
-    with LiveDisplay(console) as display:
-        console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
-        from rayjob.engine.run import Run, RunRequest
 
-        request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo, recorded)
-        session = Run(request)
-        with stopping_cleanly(session):
-            outcome = session.execute()
-    say_ending(session, outcome)
-    return outcome.exit_code
+    def work() -> int:
+        hush_native_code()
+        with LiveDisplay(console) as display:
+            console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
+            from rayjob.engine.run import Run, RunRequest
+
+            request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo, recorded)
+            session = Run(request)
+            with stopping_cleanly(session):
+                outcome = session.execute()
+        say_ending(session, outcome)
+        return outcome.exit_code
+
+    return run_witnessed(work, lambda code: say_lost(opened.resolved.job.output.path, code))
+
+
+def say_lost(path: str, code: int) -> int:
+    """The last words of a driver that could not say them, on the terminal and in the folder; returns the exit code."""
+    from rayjob.cli.style import console, errors
+    from rayjob.engine.manifest import mark_interrupted
+
+    why = "its Ray node is gone"  # Ray ends the driver itself then, with 1
+    if code < 0:
+        why = f"killed by {signal.Signals(-code).name}"
+    elif code == EXIT_AT_ONCE:
+        why = "at the second interrupt"
+    console.show_cursor(True)  # the live display hides it
+    mark_interrupted(path, why)
+    errors.print(f"interrupted ({why}); what was finished is committed; the same command goes on", markup=False)
+    return EXIT_AT_ONCE if code == EXIT_AT_ONCE else EXIT_RESUMABLE
 
 
 def hush_native_code() -> None:
@@ -104,14 +133,15 @@ def find_secrets(opened: Opened) -> dict[str, str]:
 @contextmanager
 def stopping_cleanly(session: Run) -> Iterator[None]:
     """SIGINT and SIGTERM: the first asks the run to end, the second ends the process at once."""
-    asked = False
+    asked_at: float | None = None
 
     def handle(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(130)
-        asked = True
-        session.interrupt()
+        nonlocal asked_at
+        if asked_at is None:
+            asked_at = time.monotonic()
+            session.interrupt()
+        elif time.monotonic() - asked_at > SAME_INTERRUPT_S:
+            os._exit(EXIT_AT_ONCE)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

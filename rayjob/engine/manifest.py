@@ -6,19 +6,23 @@ import platform
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from rayjob.engine.events import EventLog
 from rayjob.engine.tally import Tally, add_tallies
 from rayjob.plan.fingerprint import differences, fingerprint, fingerprint_parts
 from rayjob.plan.graph import Plan
 from rayjob.plan.resolve import Resolved
 from rayjob.plan.show import show_tree
+from rayjob.reports.process import this_process
 from rayjob.reports.progress import read_events
 from rayjob.spec.load import dump_spec
 from rayjob.spec.models import BudgetSpec
 from rayjob.store import files
+from rayjob.store.errors import StoreError
 from rayjob.store.runfolder import RunFolder
 
 NAME = "run.json"
@@ -88,6 +92,7 @@ class Manifest:
         return {
             "run": self.run, "spec_hash": self.plan.hash()[:16], "fingerprint": fingerprint(self.parts),
             "total_samples": self.total, "stages": [stage.name for stage in self.plan.stages],
+            "process": this_process(),
         }  # fmt: skip
 
     def base_tally(self) -> Tally:
@@ -142,17 +147,34 @@ class Manifest:
         )  # fmt: skip
 
 
+#: Of sessions that ended without a last word: their sums stand in the events alone.
+UNFINISHED = ("running", "interrupted")
 SPENT = ("calls", "ledger_hits", "prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
 
 
 def spent_before(folder: RunFolder, old: Mapping[str, Any]) -> dict[str, Any]:
     """What earlier sessions spent. A killed one wrote no sum, only events: without them a budget would start anew."""
     spent = {name: value for name, value in old.get("spent", {}).items() if name in SPENT}
-    if old.get("status") != "running" or not files.exists(folder.at("events.jsonl")):
+    if old.get("status") not in UNFINISHED or not files.exists(folder.at("events.jsonl")):
         return spent
     events = read_events(files.read_bytes(folder.at("events.jsonl")).decode(errors="replace"))
     last = next((event for event in reversed(events) if "cost_usd" in event), {})
     return {name: max(spent.get(name, 0), last.get(name, 0)) for name in SPENT}
+
+
+def mark_interrupted(path: str, why: str) -> None:
+    """Say in a run's folder that its driver is gone, on its behalf. A folder that cannot be written stays as is."""
+    folder = RunFolder(path)
+    with suppress(OSError, StoreError):
+        found = folder.read_json(NAME)
+        if found is None or found.get("status") != "running":
+            return
+        last = {**found["sessions"][-1], "status": "interrupted", "ended": round(time.time(), 3)}
+        sessions = [*found["sessions"][:-1], last]
+        folder.write_json(NAME, {**found, "status": "interrupted", "sessions": sessions, "resumes": sessions[1:]})
+        log = EventLog(folder.at("events.jsonl"))
+        log.write("note", message=f"interrupted: {why}")
+        log.write("run_done", status="interrupted")
 
 
 def versions() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 events.jsonl is one JSON object a line, each with `t` (unix seconds) and `event`, one of:
 
-    run_started    run, spec_hash, fingerprint, total_samples (or null), stages [name]
+    run_started    run, spec_hash, fingerprint, total_samples (or null), stages [name], process {where, pid, began}
     stage_started  stage, rows (or null)
     progress       rows_done, rows_failed, in_flight (calls), calls, calls_per_s, prompt_tokens, cached_tokens,
                    completion_tokens, cost_usd, ledger_hits, errors {kind: count}, oldest_s, step_in_flight {step: n},
@@ -151,6 +151,7 @@ class Tracker:
     stalled: Event = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
+    process: Event = field(default_factory=dict)  # the driver of the last session
     rate_point: int = 0  # index in `points` of the first one of this session and phase
     session_t: float = 0.0
     before_s: float = 0.0  # what earlier sessions took
@@ -183,6 +184,7 @@ class Tracker:
         self.moved_t = float(event["t"])
         self.rate_point = len(self.points)
         self.run, self.status = str(event.get("run", self.run)), "running"
+        self.process = event.get("process") or {}
         self.total = event.get("total_samples") or self.total
         self.ended, self.stalled = {}, {}
 

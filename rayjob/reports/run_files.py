@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rayjob.reports.problems import RunProblem, find_problems
+from rayjob.reports.process import is_gone
 from rayjob.reports.progress import ProgressView, Tracker, read_event
 from rayjob.store import files
 from rayjob.store.runfolder import RunFolder
@@ -54,7 +55,10 @@ class RunReader:
         if size < self.offset:  # written anew: another run took the folder, or the log was thinned out
             self.tracker, self.offset, self.rest = Tracker(), 0, b""
         self._take(self._read_from(events, size))
-        return self.tracker.view(now)
+        view = self.tracker.view(now)
+        if view.is_over or not is_gone(self.tracker.process):
+            return view
+        return replace(view, status="interrupted", in_flight=0, stuck="")
 
     def problems(self) -> tuple[RunProblem, ...]:
         """What stats.json says went wrong; empty before it is written."""

@@ -13,6 +13,7 @@ STATUS_WORDS = {
     "done": "done",
     "failed_rows": "done, some rows failed",
     "stopped": "stopped: all that was answered is committed, the same command goes on",
+    "interrupted": "interrupted: its driver is gone; what was finished is committed, the same command goes on",
     "failed": "failed",
 }
 

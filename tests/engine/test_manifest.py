@@ -21,8 +21,8 @@ def write_events(folder: Path, *events: dict[str, object]) -> RunFolder:
 
 @pytest.mark.parametrize(
     ("status", "spent"),
-    [("running", 2.5), ("stopped", 1.0), ("done", 1.0)],
-    ids=["killed: its events know", "stopped: it wrote its sum", "done"],
+    [("running", 2.5), ("interrupted", 2.5), ("stopped", 1.0), ("done", 1.0)],
+    ids=["killed: its events know", "killed, and somebody saw it", "stopped: it wrote its sum", "done"],
 )
 def test_what_a_killed_session_spent_counts(tmp_path: Path, status: str, spent: float) -> None:
     folder = write_events(

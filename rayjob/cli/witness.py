@@ -1,0 +1,61 @@
+"""Keeps a witness of a run: who is killed, or ended by Ray because its raylet is gone, says no last word itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+#: `si_code` of the terminal's Ctrl-C, which reaches the whole process group and needs no passing on.
+FROM_KERNEL = 0x80
+PR_SET_PDEATHSIG = 1
+
+
+def run_witnessed(work: Callable[[], int], lost: Callable[[int], int]) -> int:
+    """The exit code of `work`, done in a child process; where that went without an end, what `lost` makes of its code.
+
+    Codes below zero are signals. Where forking is not safe (threads, Ray already there) or there is no Linux, `work` is
+    done right here. Raises what `work` raises, in the child.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1 or "ray" in sys.modules:
+        return work()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _die_with_parent()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(reads)
+        try:
+            return work()
+        finally:
+            os.write(writes, b".")
+    os.close(writes)
+    code = _wait(child)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    has_ended = os.read(reads, 1) == b"."
+    os.close(reads)
+    return code if has_ended else lost(code)
+
+
+def _die_with_parent() -> None:
+    """kill -9 of the witness ends the run as well."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _wait(child: int) -> int:
+    """Pass signals on until the child has ended; its exit code."""
+    while True:
+        found = signal.sigwaitinfo(WATCHED)
+        if found.si_signo != signal.SIGCHLD:
+            if found.si_code != FROM_KERNEL:
+                os.kill(child, found.si_signo)
+            continue
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
