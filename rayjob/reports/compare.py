@@ -12,7 +12,7 @@ from rayjob.labels import agreement_alpha as alpha
 from rayjob.labels import agreement_bootstrap as bootstrap
 from rayjob.labels.agreement import Coded, Floats, compare_rows, contributions, measure
 from rayjob.labels.agreement_bootstrap import Difference, Interval
-from rayjob.reports.compare_join import Joined, code_joined, join_sides
+from rayjob.reports.compare_join import Joined, align_answers, code_joined, join_sides
 from rayjob.reports.labelled import Labelled
 
 #: Every statistic a pair can have, in the order in which they are shown.
@@ -76,6 +76,7 @@ class Comparison:
 
 def compare_sides(sides: Sequence[Labelled], options: Options = Options()) -> Comparison:
     """Compare all sides over the rows they share. Raises LabelledError where they share none."""
+    sides = align_answers(sides)
     joined = join_sides(sides, options.by)
     coded = code_joined(sides, joined)
     draws = bootstrap.affordable_draws(len(joined.keys), options.draws)

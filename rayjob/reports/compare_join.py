@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayjob.labels.agreement import Coded, code_answers
-from rayjob.reports.labelled import Labelled, LabelledError
+from rayjob.reports.labelled import Labelled, LabelledError, Said, as_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,28 @@ def _nothing_shared(sides: Sequence[Labelled], by: str) -> str:
 
 
 def _example(side: Labelled, by: str) -> str:
+    if not len(side):
+        return f" ({len(side.unlabelled)} records without `labels`, an object of dimensions)" if side.unlabelled else ""
     keys = side.ids if by == "id" else side.uids
-    return f" (first: {keys[0]!r})" if keys else ""
+    return f" (first: {keys[0]!r})"
+
+
+def align_answers(sides: Sequence[Labelled]) -> list[Labelled]:
+    """The sides with tags that stand in one text taken apart at commas, where another side holds that dimension as
+    lists: spreadsheets and flat tables write sets so."""
+    multi = frozenset[str]().union(*(side.multi for side in sides))
+    return [_with_lists(side, (multi - side.multi) & set(side.answers)) for side in sides]
+
+
+def _with_lists(side: Labelled, names: Collection[str]) -> Labelled:
+    if not names:
+        return side
+    lists = {name: [_take_apart(said) for said in side.answers[name]] for name in names}
+    return replace(side, answers={**side.answers, **lists}, multi=side.multi | set(names))
+
+
+def _take_apart(said: Sequence[str] | None) -> Said | None:
+    return None if said is None else as_said([part.strip() for text in said for part in text.split(",")])
 
 
 def code_joined(sides: Sequence[Labelled], joined: Joined) -> dict[str, Coded]:

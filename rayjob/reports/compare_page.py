@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from rayjob.labels.agreement_bootstrap import Interval
 from rayjob.reports.compare import OVERALL, Comparison
 from rayjob.reports.compare_details import Details, Grid
-from rayjob.reports.table import Table, percent
+from rayjob.reports.table import Table, number, percent, shorten
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c2430}
@@ -18,7 +18,10 @@ td,th{padding:.2rem .6rem;border-bottom:1px solid #dde3ea;text-align:left;vertic
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}h2{margin-top:2rem;font-size:1.1rem}
 p.note{color:#5b6675;font-size:13px;margin:.2rem 0}div.wide{overflow-x:auto}svg text{font:12px system-ui,sans-serif}
 """
-_CELL, _LEFT, _TOP = 74, 130, 26
+_CELL, _LEFT, _TOP, _CHAR = 74, 130, 26, 7
+_LONGEST = 24  # characters of a column's name in a heat map
+#: Only these are shares of rows; agreement beyond chance is 0 by chance and can be negative.
+_RATES = ("exact", "exact_said")
 
 
 def to_markdown(title: str, tables: Sequence[Table]) -> str:
@@ -78,8 +81,10 @@ def compare_pictures(found: Comparison, details: Details) -> list[str]:
     """Heat maps: metrics per dimension of the focus pair, every pair where there are more, and the grid."""
     focus = next(pair for pair in found.pairs if (pair.a, pair.b) == found.focus)
     metrics = ("exact", "exact_said", "jaccard", "kappa", "alpha")
-    values = [[_value(focus.metrics[name].get(metric)) for metric in metrics] for name in focus.metrics]
-    pictures = [heat_map("Agreement per dimension", tuple(focus.metrics), metrics, values)]
+    names = sorted(focus.metrics, key=lambda name: name == OVERALL)
+    values = [[_value(focus.metrics[name].get(metric)) for metric in metrics] for name in names]
+    how = [percent if metric in _RATES else number for metric in metrics]
+    pictures = [heat_map("Agreement per dimension", names, metrics, values, how)]
     if len(found.sides) > 2:
         pictures.append(_pairs_map(found))
     if details.grid:
@@ -105,28 +110,38 @@ def _grid_map(grid: Grid) -> str:
     return heat_map(title, grid.row_tags, grid.column_tags, grid.agreement.tolist())
 
 
-def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]]) -> str:
-    """An inline SVG of values in 0..1, dark where high; a cell without a value stays white."""
-    width, height = _LEFT + _CELL * len(columns), _TOP + 26 * len(rows)
+def heat_map(
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float]],
+    how: Sequence[Callable[[float], str]] = (),
+) -> str:
+    """An inline SVG of values in 0..1, dark where high; a cell without a value stays white. `how` writes each column's
+    values, as rates unless said."""
+    wide = max([_CELL, *(_CHAR * min(len(name), _LONGEST) + 12 for name in columns)])
+    left = max([_LEFT, *(_CHAR * min(len(name), _LONGEST) + 16 for name in rows)])
+    width, height = left + wide * len(columns), _TOP + 26 * len(rows)
     parts = [f'<svg role="img" width="{width}" height="{height}" xmlns="http://www.w3.org/2000/svg">']
     for j, name in enumerate(columns):
-        parts.append(
-            f'<text x="{_LEFT + _CELL * j + _CELL / 2}" y="18" text-anchor="middle">{escape(name[:11])}</text>'
-        )
+        x = left + wide * j + wide / 2
+        parts.append(f'<text x="{x}" y="18" text-anchor="middle">{escape(shorten(name, _LONGEST))}</text>')
     for i, name in enumerate(rows):
-        parts.append(f'<text x="{_LEFT - 8}" y="{_TOP + 26 * i + 18}" text-anchor="end">{escape(name[:18])}</text>')
-        parts.extend(_heat_cell(i, j, value) for j, value in enumerate(values[i]))
+        y = _TOP + 26 * i
+        parts.append(f'<text x="{left - 8}" y="{y + 18}" text-anchor="end">{escape(shorten(name, _LONGEST))}</text>')
+        for j, value in enumerate(values[i]):
+            parts.append(_heat_cell((left + wide * j, y, wide), value, how[j] if how else percent))
     return f'<h2>{escape(title)}</h2><div class="wide">{"".join(parts)}</svg></div>'
 
 
-def _heat_cell(row: int, column: int, value: float) -> str:
-    x, y = _LEFT + _CELL * column, _TOP + 26 * row
+def _heat_cell(place: tuple[int, int, int], value: float, how: Callable[[float], str]) -> str:
+    x, y, wide = place
     if math.isnan(value):
-        return f'<rect x="{x}" y="{y}" width="{_CELL - 2}" height="24" fill="#fff" stroke="#e3e8ee"/>'
+        return f'<rect x="{x}" y="{y}" width="{wide - 2}" height="24" fill="#fff" stroke="#e3e8ee"/>'
     share = min(max(value, 0.0), 1.0)
     red, green, blue = (round(light + (dark - light) * share) for light, dark in ((252, 22), (244, 86), (222, 110)))
     ink = "#fff" if share > 0.55 else "#1c2430"
     return (
-        f'<rect x="{x}" y="{y}" width="{_CELL - 2}" height="24" fill="rgb({red},{green},{blue})"/>'
-        f'<text x="{x + _CELL / 2}" y="{y + 16}" text-anchor="middle" fill="{ink}">{escape(percent(value))}</text>'
+        f'<rect x="{x}" y="{y}" width="{wide - 2}" height="24" fill="rgb({red},{green},{blue})"/>'
+        f'<text x="{x + wide / 2}" y="{y + 16}" text-anchor="middle" fill="{ink}">{escape(how(value))}</text>'
     )

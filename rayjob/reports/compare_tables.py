@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rayjob.reports.compare import OVERALL, Comparison, Pair
 from rayjob.reports.compare_details import Details
-from rayjob.reports.history import history_tables
+from rayjob.reports.history import history_tables, mean_confidence
 from rayjob.reports.labelled import Labelled
-from rayjob.reports.table import Table, number, percent, percent_of, shorten, some, with_interval
+from rayjob.reports.table import Table, number, percent, percent_of, published_number, shorten, some, with_interval
 
 _TOP = 15
 
@@ -55,34 +55,31 @@ def agreement_table(found: Comparison, pair: Pair) -> Table:
     rows = []
     for name in [name for name in pair.metrics if name != OVERALL]:
         metric = pair.metrics[name]
-        left, right = (_mean_confidence(found, side, name) for side in (pair.a, pair.b))
+        left, right = (mean_confidence(found, side, name) for side in (pair.a, pair.b))
         delta = "–" if math.isnan(right - left) else f"{right - left:+.3f}"
-        rates = (percent(metric["exact"].value), percent(metric["partial"].value), number(metric["jaccard"].value))
+        rates = (
+            percent(metric["exact"].value),
+            percent(metric["partial"].value),
+            published_number(metric["jaccard"].value),
+        )
         rows.append((name, str(pair.rows[name]), *rates, number(left), number(right), delta))
     if overall := pair.metrics.get(OVERALL):
         means = (
             percent_of(overall["exact"].value),
             percent(overall["partial"].value),
-            number(overall["jaccard"].value),
+            published_number(overall["jaccard"].value),
         )
         rows.append((OVERALL, "", *means, "", "", ""))
     columns = ("dimension", "rows", "exact", "partial", "jaccard", f"conf. {a.name}", f"conf. {b.name}", "delta")
-    return Table(f"Agreement: {a.name} | {b.name}", columns, tuple(rows), "Two answers that say nothing agree here.")
-
-
-def _mean_confidence(found: Comparison, side: int, dimension: str) -> float:
-    values = found.sides[side].confidence.get(dimension)
-    if values is None:
-        return float("nan")
-    given = [value for value in values[found.joined.rows[side]].tolist() if not math.isnan(value)]
-    # Rounded to three digits before the delta is taken, as stats.json holds it.
-    return round(math.fsum(given) / len(given), 3) if given else float("nan")
+    note = "Two answers that say nothing agree here. Rates are rounded to four digits, then shown."
+    return Table(f"Agreement: {a.name} | {b.name}", columns, tuple(rows), note)
 
 
 def chance_table(found: Comparison, pair: Pair) -> Table:
     """Agreement where somebody says something, and agreement beyond chance, with 95 % intervals."""
     rows = []
-    for name, metric in pair.metrics.items():
+    for name in sorted(pair.metrics, key=lambda name: name == OVERALL):
+        metric = pair.metrics[name]
         cells = [with_interval(metric.get(key)) for key in ("exact", "exact_said", "kappa", "micro_f1", "alpha")]
         jaccard = metric.get("jaccard_said")
         said = str(pair.said[name]) if name in pair.said else ""

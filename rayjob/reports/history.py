@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from rayjob.labels.agreement_bootstrap import Difference
 from rayjob.reports.compare import OVERALL, Comparison
 from rayjob.reports.table import Table, number, percent
+
+#: How a value reads in its cell.
+Shown = Callable[[float], str]
 
 _NOTE = "In brackets the change from the version before; * beyond noise (95 % paired bootstrap over the same rows)."
 _AGAINST = (("exact", percent), ("kappa", number), ("micro_f1", number))
@@ -31,7 +36,7 @@ def history_tables(found: Comparison) -> list[Table]:
     return [table for table in [*tables, *own] if table.rows]
 
 
-def _table(title: str, found: Comparison, versions: Sequence[int], metric: tuple[str, object]) -> Table:
+def _table(title: str, found: Comparison, versions: Sequence[int], metric: tuple[str, Shown]) -> Table:
     names = dict.fromkeys(name for step in found.steps for name in step.changes)
     rows = []
     for name in names:
@@ -43,18 +48,20 @@ def _table(title: str, found: Comparison, versions: Sequence[int], metric: tuple
     return Table(title, columns, tuple(rows), _NOTE)
 
 
-def _cells(values: Sequence[float], changes: Sequence[Difference | None], how: object) -> list[str]:
-    assert callable(how)
-    cells = [str(how(values[0]))]
-    for value, change in zip(values[1:], changes, strict=True):
-        cells.append(f"{how(value)}{'' if change is None else f' ({_signed(change, how)})'}")
+def _cells(values: Sequence[float], changes: Sequence[Difference | None], how: Shown) -> list[str]:
+    cells = [how(values[0])]
+    for (before, value), change in zip(pairwise(values), changes, strict=True):
+        cells.append(f"{how(value)}{'' if change is None else f' ({_signed(value - before, how)}{_star(change)})'}")
     return cells
 
 
-def _signed(change: Difference, how: object) -> str:
-    assert callable(how)
-    sign = "" if abs(change.value) < 5e-5 else ("+" if change.value > 0 else "-")
-    return f"{sign}{how(abs(change.value))}{'*' if change.beyond_noise else ''}"
+def _signed(change: float, how: Shown) -> str:
+    shown = how(abs(change))
+    return shown if not any(digit in shown for digit in "123456789") else f"{'+' if change > 0 else '-'}{shown}"
+
+
+def _star(change: Difference) -> str:
+    return "*" if change.beyond_noise else ""
 
 
 def _value(found: Comparison, side: int, name: str, metric: str) -> float:
@@ -65,7 +72,16 @@ def _value(found: Comparison, side: int, name: str, metric: str) -> float:
     if metric == "tags":
         return float(np.mean([len(labelled.answers[name][row] or ()) for row in rows]))
     if metric == "confidence":
-        return float(labelled.confidence[name][rows].mean()) if name in labelled.confidence else float("nan")
+        return mean_confidence(found, side, name)
     pair = next(pair for pair in found.pairs if (pair.a, pair.b) == (found.reference, side))
     metrics = pair.metrics.get(name, pair.metrics.get(OVERALL, {}) if name == OVERALL else {})
     return metrics[metric].value if metric in metrics else float("nan")
+
+
+def mean_confidence(found: Comparison, side: int, dimension: str) -> float:
+    """A side's mean confidence over the compared rows that state one, rounded to three digits as in stats.json."""
+    values = found.sides[side].confidence.get(dimension)
+    if values is None:
+        return float("nan")
+    given = [value for value in values[found.joined.rows[side]].tolist() if not math.isnan(value)]
+    return round(math.fsum(given) / len(given), 3) if given else float("nan")

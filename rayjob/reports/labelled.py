@@ -99,7 +99,10 @@ def build_labelled(name: str, path: str, records: Iterable[Record], partial: boo
     for number, record in enumerate(records, start=1):
         key = record.get("id") if record.get("id") not in (None, "") else record.get("uid")
         if key in (None, ""):
-            raise LabelledError(f"{path}: record {number} has neither id nor uid; rows are joined by one of them")
+            have = ", ".join(map(str, list(record)[:8])) or "nothing"
+            raise LabelledError(
+                f"{path}: record {number} has neither id nor uid (it has: {have}); rows are joined by one of them"
+            )
         if _labels(record):
             labelled.append(record)
         else:

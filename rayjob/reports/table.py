@@ -25,15 +25,20 @@ def percent(value: float) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A statistic, "–" where it is not defined."""
-    return "–" if math.isnan(value) else f"{round(value, 4):.{digits}f}"
+    """A statistic, "–" where it is not defined; never "-0.000"."""
+    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def published_number(value: float) -> str:
+    """A statistic with three digits, of the value rounded to four (as `percent`)."""
+    return "–" if math.isnan(value) else f"{round(value, 4):.3f}"
 
 
 def with_interval(found: Interval | None) -> str:
     """A statistic and its interval, "–" where it is not defined."""
     if found is None or math.isnan(found.value):
         return "–"
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
 
 
 def percent_of(value: float) -> str:

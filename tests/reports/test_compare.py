@@ -207,3 +207,51 @@ def test_a_path_that_is_not_there_says_what_is_accepted(tmp_path):
         read_labelled(str(tmp_path / "nothing.json"))
     with pytest.raises(LabelledError, match=r"no labels/\*\.parquet"):
         read_labelled(str(tmp_path))
+
+
+def test_sets_written_as_one_text_are_taken_apart_where_the_other_side_has_lists(tmp_path):
+    lists = [record(i, concept=("x", "y") if i % 2 else ()) for i in range(6)]
+    texts = [
+        {"id": row["id"], "labels": {"intent": "a, b", "concept": ", ".join(row["labels"]["concept"])}} for row in lists
+    ]
+    for row in lists:
+        row["labels"]["intent"] = "a, b"  # a single tag stays whole: nobody says that it is a set
+    found = compare_sides([side(tmp_path, "lists", lists), side(tmp_path, "texts", texts)], FAST)
+    assert found.coded["concept"].tags == ("x", "y")
+    assert found.coded["intent"].tags == ("a, b",)
+    assert {metrics["exact"].value for metrics in found.pairs[0].metrics.values()} == {1.0}
+
+
+def test_duplicates_in_a_set_count_once_and_null_says_nothing(tmp_path):
+    ours = [{"id": "1", "labels": {"concept": ["x", "x"]}}, {"id": "2", "labels": {"concept": None}}]
+    theirs = [{"id": "1", "labels": {"concept": ["x"]}}, {"id": "2", "labels": {"concept": []}}]
+    found = compare_sides([side(tmp_path, "a", ours), side(tmp_path, "b", theirs)], FAST)
+    assert found.pairs[0].metrics["concept"]["exact"].value == 1.0
+
+
+def test_a_side_without_labels_or_ids_says_what_it_has(tmp_path):
+    bare = [{"id": "r001", "annotations": {"intent": "build"}}]
+    with pytest.raises(LabelledError, match="1 records without `labels`"):
+        compare_sides([side(tmp_path, "a", [record(1)]), side(tmp_path, "b", bare)], FAST)
+    with pytest.raises(LabelledError, match=r"it has: sample_id, labels"):
+        side(tmp_path, "c", [{"sample_id": 1, "labels": {"intent": "build"}}])
+
+
+def test_one_page_says_each_number_once(tmp_path):
+    """The mean confidence of the agreement table and of the history are the same digits."""
+    ours = [record(i) for i in range(8)]
+    for number, row in enumerate(ours):
+        row["labels"]["confidence"] = {"intent": 0.9135 + 0.00001 * number}
+    found = compare_sides([side(tmp_path, "a", ours), side(tmp_path, "b", ours)], FAST)
+    tables = {table.title: table for table in all_tables(found, find_details(found))}
+    assert tables["Agreement: a | b"].rows[0][5] == tables["History: mean confidence"].rows[0][1] == "0.914"
+
+
+def test_the_overall_row_is_the_last_and_no_number_is_minus_zero(tmp_path):
+    silent = [{"id": row["id"], "labels": {"intent": "", "concept": []}} for row in [record(i) for i in range(6)]]
+    full = [record(i, concept=("x",) if i % 2 else ("y",)) for i in range(6)]
+    found = compare_sides([side(tmp_path, "a", full), side(tmp_path, "b", silent)], FAST)
+    for table in all_tables(found, find_details(found)):
+        assert not any("-0.000" in cell for row in table.rows for cell in row)
+        if table.title.startswith(("Agreement", "Beyond")):
+            assert table.rows[-1][0] == "overall"
