@@ -130,7 +130,9 @@ class Asking:
         now = self._wire.clock()
         latency_s = now - slot.began
         self._spent_s += latency_s
-        usd = model.prices.cost(answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens)
+        usd = model.prices.cost(
+            answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens, answer.cache_written_tokens
+        )
         over = answer.prompt_tokens + answer.completion_tokens - slot.est_tokens
         self._wire.gate.release(slot, Outcome(Signal.OK, latency_s=latency_s, tokens_over=over), usd)
         counters.add_tokens(model.name, answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens, usd)

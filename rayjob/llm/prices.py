@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -26,11 +26,16 @@ class Prices:
     cached_usd: float = 0.0
     output_usd: float = 0.0
     known: bool = False
+    cache_write_usd: float = 0.0
 
-    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> float:
-        """Dollars of one call; `prompt_tokens` includes the cached ones."""
-        fresh = max(0, prompt_tokens - cached_tokens)
-        return fresh * self.input_usd + cached_tokens * self.cached_usd + completion_tokens * self.output_usd
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int, written_tokens: int = 0) -> float:
+        """Dollars of one call; `prompt_tokens` includes those read from the provider's cache and those written to it.
+
+        Anthropic asks 1.25 times the price for what it writes; most providers ask nothing more.
+        """
+        fresh = max(0, prompt_tokens - cached_tokens - written_tokens)
+        read = fresh * self.input_usd + cached_tokens * self.cached_usd + written_tokens * self.cache_write_usd
+        return read + completion_tokens * self.output_usd
 
 
 @cache
@@ -60,15 +65,21 @@ def prices_of(spec: ModelSpec) -> Prices:
     if spec.mode == "live":
         return prices
     share = 1.0 - spec.batch.discount
-    return Prices(prices.input_usd * share, prices.cached_usd * share, prices.output_usd * share, prices.known)
+    per_token = {
+        name: getattr(prices, name) * share for name in ("input_usd", "cached_usd", "output_usd", "cache_write_usd")
+    }
+    return replace(prices, **per_token)
 
 
 def _live_prices(spec: ModelSpec) -> Prices:
     if spec.price is not None:
         price = spec.price
-        cached = price.cached_input_usd_per_mtok
         fresh = price.input_usd_per_mtok / _MTOK
-        return Prices(fresh, fresh if cached is None else cached / _MTOK, price.output_usd_per_mtok / _MTOK, known=True)
+        cached, written = (
+            fresh if usd is None else usd / _MTOK
+            for usd in (price.cached_input_usd_per_mtok, price.cache_write_usd_per_mtok)
+        )
+        return Prices(fresh, cached, price.output_usd_per_mtok / _MTOK, known=True, cache_write_usd=written)
     entry = find_entry(spec.model)
     if "input_cost_per_token" not in entry:
         return Prices(known=spec.model.startswith("offline/"))
@@ -78,6 +89,7 @@ def _live_prices(spec: ModelSpec) -> Prices:
         _number(entry, "cache_read_input_token_cost", fresh),
         _number(entry, "output_cost_per_token", 0.0),
         known=True,
+        cache_write_usd=_number(entry, "cache_creation_input_token_cost", fresh),
     )
 
 

@@ -35,13 +35,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider said. `prompt_tokens` includes the cached ones."""
+    """What a provider said. `prompt_tokens` includes those read from its cache and those written to it."""
 
     text: str
     finish_reason: str = "stop"
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    cache_written_tokens: int = 0
     logprobs: tuple[tuple[str, float], ...] = field(default=())
 
 

@@ -137,6 +137,7 @@ def read_response(response: Any) -> Answer:
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             cached_tokens=getattr(details, "cached_tokens", 0) or 0,
             completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
+            cache_written_tokens=getattr(usage, "cache_creation_input_tokens", 0) or 0,
             logprobs=tuple((token.token, token.logprob) for token in logprobs),
         )
     except (AttributeError, IndexError, TypeError) as error:

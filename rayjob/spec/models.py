@@ -35,6 +35,11 @@ class PriceSpec(SpecModel):
     cached_input_usd_per_mtok: float | None = Field(
         default=None, ge=0, description="Prompt tokens that the provider had cached; left out, they cost as any other."
     )
+    cache_write_usd_per_mtok: float | None = Field(
+        default=None,
+        ge=0,
+        description="Prompt tokens written to its cache (Anthropic: 1.25 x); left out, as any other.",
+    )
 
 
 class BatchSpec(SpecModel):

@@ -11,10 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from rayjob.labels.asking import Question
+from rayjob.llm.prices import prices_of
 from rayjob.llm.records import question_key
 from rayjob.llm.transport import Answer, call_of
 from rayjob.llm.via_litellm import LiteLLMTransport, caches_when_told, mark_cached
-from rayjob.spec.models import ModelSpec
+from rayjob.spec.models import ModelSpec, PriceSpec
 
 MESSAGES = [
     {"role": "system", "content": "You label."},
@@ -27,7 +28,7 @@ REPLY = {
     "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "stop_reason": "end_turn",
     "stop_sequence": None, "content": [{"type": "text", "text": "{}"}],
     "usage": {
-        "input_tokens": 40, "cache_read_input_tokens": 5000, "cache_creation_input_tokens": 0, "output_tokens": 9,
+        "input_tokens": 40, "cache_read_input_tokens": 5000, "cache_creation_input_tokens": 300, "output_tokens": 9,
     },
 }  # fmt: skip
 
@@ -66,7 +67,20 @@ def test_the_mark_stands_at_the_end_of_the_last_static_message() -> None:
     ]
     assert [part["text"] for part in body["system"]] == ["You label."]
     assert "cache_control" not in body["system"][0]
-    assert (answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens) == (5040, 5000, 9)
+    assert (answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens) == (5340, 5000, 9)
+    assert answer.cache_written_tokens == 300
+
+
+def test_what_is_written_to_the_cache_costs_more_than_what_is_read_from_it() -> None:
+    spec = ModelSpec(model="anthropic/claude-sonnet-4-5")
+    assert prices_of(spec).cost(5340, 5000, 9, 300) == pytest.approx((40 * 3 + 5000 * 0.3 + 300 * 3.75 + 9 * 15) / 1e6)
+    own = {"input_usd_per_mtok": 3, "output_usd_per_mtok": 15}
+    as_any = ModelSpec(model="anthropic/claude-sonnet-4-5", price=PriceSpec(**own))
+    told = ModelSpec(model="anthropic/claude-sonnet-4-5", price=PriceSpec(**own, cache_write_usd_per_mtok=3.75))
+    assert prices_of(as_any).cost(1000, 0, 0, 1000) == pytest.approx(3e-3)
+    assert prices_of(told).cost(1000, 0, 0, 1000) == pytest.approx(3.75e-3)
+    batch = ModelSpec(model="anthropic/claude-sonnet-4-5", mode="batch")
+    assert prices_of(batch).cost(1000, 0, 0, 1000) == pytest.approx(3.75e-3 / 2)
 
 
 def test_a_question_that_shares_nothing_gets_no_mark() -> None:
