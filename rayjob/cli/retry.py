@@ -11,6 +11,7 @@ from rayjob.cli.run import SET, UserError, output_at, start
 from rayjob.cli.specs import Opened, open_text
 from rayjob.labels.asking import FAILURE_KINDS
 from rayjob.spec.label import LabelStep
+from rayjob.spec.models import ModelSpec
 from rayjob.spec.wording import unknown
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 #: What another attempt cannot mend: the row itself is no conversation.
 HOPELESS = ("unreadable", "empty")
+#: What a spec says of a provider rather than of a question, and what it is where nothing is said.
+OF_PROVIDER = {
+    "api_base": "null", "api_key_env": "null", "transport": "auto", "structured": "auto", "mode": "live",
+    "params": "{}", "limits": "{}",
+}  # fmt: skip
 RETRIED = tuple(kind for kind in FAILURE_KINDS if kind not in HOPELESS)
 
 
@@ -38,9 +44,11 @@ def retry(
         have = ", ".join(f"{kind} {count}" for kind, count in sorted(failures.items())) or "no failed row"
         typer.echo(f"{run}: nothing to do (failures: {have})")
         return
-    sets = [output_at(run), *(overrides or [])]
-    first = open_text(text, folder.at("run.json"), sets)
-    again = open_text(text, folder.at("run.json"), [*sets, *use_model(first, model)]) if model else first
+    here, sets = output_at(run), overrides or []
+    first = open_text(text, folder.at("run.json"), [here, *sets])
+    # The user's overrides come last: `--set models.worker.api_key_env=…` is how another provider gets its key.
+    use = use_model(first, model) if model else []
+    again = open_text(text, folder.at("run.json"), [here, *use, *sets]) if use else first
     raise typer.Exit(start(again, redo=kinds, recorded=first.resolved))
 
 
@@ -72,4 +80,11 @@ def use_model(opened: Opened, model: str) -> list[str]:
     if "/" not in model:
         raise UserError(f"--model: {unknown('model', model, job.models)}, and LiteLLM's names are provider/model")
     used = dict.fromkeys(settings.model for _, settings in labels)
-    return [f"models.{name}.model={json.dumps(model)}" for name in used]
+    return [value for name in used for value in replace_model(name, job.models[name], model)]
+
+
+def replace_model(name: str, spec: ModelSpec, model: str) -> list[str]:
+    """Overrides that put another model in the place of one, whose price, and whose provider's settings, are not its."""
+    same_provider = spec.model.partition("/")[0] == model.partition("/")[0]
+    left = {"price": "null", **({} if same_provider else OF_PROVIDER)}
+    return [f"models.{name}.model={json.dumps(model)}", *(f"models.{name}.{field}={left[field]}" for field in left)]

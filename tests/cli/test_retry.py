@@ -12,6 +12,7 @@ import pytest
 from rayjob.cli.retry import RETRIED, parse_kinds, use_model
 from rayjob.cli.run import UserError
 from rayjob.cli.specs import open_spec
+from rayjob.spec.models import ModelSpec
 from tests.cli.commands import call
 from tests.engine.rig import MARK, START, answer_of, make_job
 from tests.llm_server import Body, Script, serve
@@ -31,9 +32,32 @@ def test_kinds() -> None:
 def test_another_model_is_one_of_the_spec_or_litellms() -> None:
     opened = open_spec(str(ROOT / "specs" / "quickstart.yaml"))
     assert use_model(opened, "judge") == ['steps.1.label.model="judge"', 'steps.2.label.model="judge"']
-    assert use_model(opened, "openai/gpt-4o") == ['models.worker.model="openai/gpt-4o"']
     with pytest.raises(UserError, match=r"no model called 'jugde'.*did you mean 'judge'"):
         use_model(opened, "jugde")
+
+
+def test_another_provider_gets_nothing_that_was_said_of_the_old_one() -> None:
+    old = [
+        "models.worker.api_base=http://127.0.0.1:1/v1",
+        "models.worker.temperature=0.2",
+        "models.worker.params.top_p=1",
+    ]
+    old += ["models.worker.price={input_usd_per_mtok: 1}", "models.worker.api_key_env=OLD_KEY"]
+    quickstart = str(ROOT / "specs" / "quickstart.yaml")
+
+    def asked(before: str, after: str, *sets: str) -> ModelSpec:
+        opened = open_spec(quickstart, [*old, f"models.worker.model={before}"])
+        used = use_model(opened, after)
+        return open_spec(quickstart, [*old, f"models.worker.model={before}", *used, *sets]).resolved.job.models[
+            "worker"
+        ]
+
+    other = asked("hosted_vllm/a", "anthropic/b", "models.worker.api_key_env=NEW_KEY")
+    assert other == ModelSpec(model="anthropic/b", temperature=0.2, api_key_env="NEW_KEY", max_tokens=other.max_tokens)
+    same = asked("hosted_vllm/a", "hosted_vllm/b")
+    assert (same.model, same.api_base, same.api_key_env, same.params, same.price) == (
+        "hosted_vllm/b", "http://127.0.0.1:1/v1", "OLD_KEY", {"top_p": 1}, None,
+    )  # fmt: skip
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
