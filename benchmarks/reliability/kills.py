@@ -18,17 +18,45 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks.reliability.processes import Process, descendants, processes
-from tests.engine.rig import Job, Paid, kill_group, make_job, provider, wait, wait_until
-from tests.llm_server import Provider
+from benchmarks.reliability.reference import speak_its_language, start_reference
+from tests.engine.rig import Job, kill_group, make_job, provider, wait, wait_until
 
 VICTIMS = ("driver", "actor", "write", "raylet")
 ENDS_SESSION = ("driver", "raylet")
 #: A Write task is there for some milliseconds, every second or so.
 HUNT_S = 20.0
+
+
+class Server(Protocol):
+    """What is asked of the provider."""
+
+    @property
+    def url(self) -> str:
+        """The base of its API."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that it works on."""
+
+
+class Payments(Protocol):
+    """The provider's own count of its answers; its length is that of different questions."""
+
+    @property
+    def twice(self) -> int:
+        """Answers to questions that had been answered before."""
+
+    def total(self) -> int:
+        """Answers given."""
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +73,7 @@ class Kill:
 class Killer:
     """Kills its way through a run."""
 
-    def __init__(self, job: Job, server: Provider, paid: Paid, args: argparse.Namespace) -> None:
+    def __init__(self, job: Job, server: Server, paid: Payments, args: argparse.Namespace) -> None:
         self.job, self.server, self.paid, self.args = job, server, paid, args
         self.random = random.Random(args.seed)
         victims: list[str] = args.victims.split(",")
@@ -145,6 +173,17 @@ def report(killer: Killer, job: Job, rows: int, code: int) -> bool:
     return all(claims.values())
 
 
+@contextmanager
+def serving(args: argparse.Namespace, folder: Path) -> Iterator[tuple[Server, Payments]]:
+    """The provider that was asked for."""
+    if args.reference is None:
+        with provider(latency_s=args.latency, sigma=0.3) as (server, paid):
+            yield server, paid
+    else:
+        with start_reference(args.reference, folder / "server", args.rows, args.latency) as reference:
+            yield reference, reference
+
+
 def main() -> None:
     """Kill, resume, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,11 +195,14 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=3.0, help="most seconds between kills")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=400.0)
+    parser.add_argument("--reference", type=Path, help="a scripted server to run instead of the tests' own")
     parser.add_argument("--keep", type=Path, help="work here, and leave it")
     args = parser.parse_args()
     folder = args.keep or Path(tempfile.mkdtemp(prefix="rayjob-kills-"))
-    with provider(latency_s=args.latency, sigma=0.3) as (server, paid):
+    with serving(args, folder) as (server, paid):
         job = make_job(folder, server.url, args.rows, args.in_flight)
+        if args.reference:
+            speak_its_language(job)
         killer = Killer(job, server, paid, args)
         held = report(killer, job, args.rows, killer.run())
     if not args.keep:
