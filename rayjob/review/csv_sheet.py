@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from rayjob.labels.csvtext import decode_csv, find_delimiter
-from rayjob.review.table import RawRow, SheetError, name_columns
+from rayjob.labels.csvtext import DELIMITERS, decode_csv, find_delimiter
+from rayjob.review.table import RawRow, SheetError, find_header, name_columns
 
 _MOST_CELL_BYTES = 64 * 1024 * 1024
 
@@ -27,9 +27,15 @@ def read_csv(file: str, content: bytes) -> list[RawRow]:
     Raises SheetError for what is no CSV.
     """
     text = decode_csv(content)
+    likely = find_delimiter(text)
+    # A title above the header says nothing about the separator: the one that makes a header of ours is right.
+    tries = [_split(file, text, one) for one in sorted(DELIMITERS, key=lambda one: one != likely)]
+    return name_columns(file, next((lines for lines in tries if find_header(lines) is not None), tries[0]))
+
+
+def _split(file: str, text: str, delimiter: str) -> list[list[str]]:
     csv.field_size_limit(_MOST_CELL_BYTES)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as bad:
         raise SheetError(f"{file}: not readable as CSV ({bad}); save it as CSV (UTF-8) or .xlsx again") from bad
-    return name_columns(file, lines)

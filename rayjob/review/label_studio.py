@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rayjob.review.pools import NONE
-from rayjob.review.sheet import COMMENT, ID, KEY, OTHER, PROPOSED, REVIEWER, SKIPPED, TEXT, Review, ReviewRow
+from rayjob.review.sheet import COMMENT, DRAFT, ID, KEY, OTHER, PROPOSED, REVIEWER, SKIPPED, TEXT, Review, ReviewRow
 from rayjob.review.table import RawRow, SheetError
 
 _OTHER_FIELD = "other_tags"
@@ -74,19 +74,18 @@ def read_tasks(file: str, content: bytes) -> list[RawRow]:
 def _read_task(file: str, number: int, task: dict[str, Any]) -> Iterator[RawRow]:
     data = task["data"] if isinstance(task["data"], dict) else {}
     shown = {name: str(value) for name, value in data.items() if name == KEY}
-    for annotation in task.get("annotations") or []:
-        cells = {**shown, REVIEWER: _who(annotation, data), **_answers(annotation.get("result") or [])}
-        if annotation.get("was_cancelled"):
-            # A skipped task can hold half an answer: kept to be read, not counted.
-            cells = {name: cells[name] for name in (KEY, REVIEWER) if name in cells} | {
-                f"{SKIPPED}{name}": value for name, value in cells.items() if name not in (KEY, REVIEWER)
-            }
+    # A skipped task and a draft nobody submitted can hold half an answer: kept to be read, not counted.
+    given = [(SKIPPED if one.get("was_cancelled") else "", one) for one in task.get("annotations") or []]
+    drafts = [(DRAFT, one) for one in task.get("drafts") or [] if isinstance(one, dict)]
+    for prefix, one in [*given, *drafts]:
+        who = {**shown, REVIEWER: _who(one, data)}
+        cells = who | {f"{prefix}{name}": value for name, value in _answers(one.get("result") or []).items()}
         yield RawRow(file, number, {name: value for name, value in cells.items() if value.strip()})
 
 
 def _who(annotation: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """The annotator: an address or a number in the export; else the reviewer the task was made for."""
-    by = annotation.get("completed_by")
+    by = annotation.get("completed_by") or annotation.get("user")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
     return str(data.get(REVIEWER) or by or "")
@@ -96,7 +95,8 @@ def _answers(result: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for item in result:
         value = item.get("value") or {}
-        given = value.get("choices", value.get("text", []))
+        # A control that somebody added to the project (a rating, a span) comes as the JSON of its value.
+        given = value.get("choices", value.get("text", json.dumps(value, ensure_ascii=False)))
         name = OTHER if item.get("from_name") == _OTHER_FIELD else str(item.get("from_name", ""))
         found.setdefault(name, []).extend(map(str, given if isinstance(given, list) else [given]))
     return {name: _join(name, values) for name, values in found.items()}

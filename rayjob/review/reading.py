@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rayjob.review.cells import normal_text, restore
-from rayjob.review.pools import read_cell
-from rayjob.review.sheet import COMMENT, ID, KEY, OTHER, REVIEWER, SKIPPED, Review, ReviewRow, digest_cell
-from rayjob.review.table import RawRow
+from rayjob.review.pools import NONE, read_cell
+from rayjob.review.sheet import (
+    COMMENT,
+    DRAFT,
+    ID,
+    KEY,
+    NOTE,
+    OTHER,
+    POOLS_SHEET,
+    REVIEWER,
+    SKIPPED,
+    Review,
+    ReviewRow,
+    digest_cell,
+    sheet_columns,
+)
+from rayjob.review.table import RawRow, letter_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,8 @@ class _Reader:
         self.by_id = {row.id: row for row in review.rows if counts[row.id] == 1}
         self.by_key = {row.key: row for row in review.rows}
         self.dimensions = {name.casefold(): name for name in review.pools}
+        tags = [(name, *pool.tags, NONE) for name, pool in review.pools.items()]
+        self.pools = {letter_column(at): of_one for at, of_one in enumerate(tags)}
         self.review, self.reviewer, self.at = review, reviewer, at
         self.found: dict[tuple[str, str], Answered] = {}
         self.kept: list[Kept] = []
@@ -72,6 +88,17 @@ class _Reader:
             if column not in (KEY, REVIEWER) and (row is None or _is_edit(row, column, raw.cells[column])):
                 self.keep(raw, place, column, why)
 
+    def without_ours(self, raw: RawRow) -> RawRow:
+        """A line without a key, less the names of our columns and, in the sheet of the pools, their tags."""
+        known = {name.casefold() for name in sheet_columns(self.review)}
+        pools = self.pools if raw.file.endswith(f"#{POOLS_SHEET}") else {}
+        cells = {
+            column: cell
+            for column, cell in raw.cells.items()
+            if normal_text(cell).casefold() not in known and cell not in pools.get(column, ())
+        }
+        return replace(raw, cells=cells)
+
     def find_row(self, raw: RawRow) -> ReviewRow | None:
         """The row a line is about, by its key in any case, or failing that by its id."""
         key = restore(raw.cells.get(KEY, "")).strip().casefold()
@@ -82,6 +109,8 @@ class _Reader:
         row = self.find_row(raw)
         if row is None:
             key = raw.cells.get(KEY, "").strip()
+            if not key:
+                raw = self.without_ours(raw)
             self.keep_all(raw, (key, who), "no row of this review has this key" if key else "the row has no key")
             return
         said = Answered(
@@ -116,6 +145,10 @@ def _why_aside(row: ReviewRow, column: str) -> str:
         return "a tag that the pool lacks"
     if column.startswith(SKIPPED):
         return "the task was skipped"
+    if column.startswith(DRAFT):
+        return "the draft was not submitted"
+    if column.startswith(NOTE):
+        return "a note on a cell"
     return "the shown text was edited" if column in _shown(row) else "not an answer column"
 
 

@@ -14,9 +14,13 @@ from rayjob.spec.base import SpecModel
 
 PROPOSED = "proposed: "
 KEY, ID, TEXT, COMMENT, REVIEWER = "key", "id", "text", "comment", "reviewer"
-#: Where a reviewer types a tag that the pool lacks, and what stands before the columns of a task that was skipped:
-#: both come back beside the answers, never as one.
-OTHER, SKIPPED = "other tags", "skipped: "
+#: Where a reviewer types a tag that the pool lacks, and what stands before the columns of a task that was skipped or
+#: left as a draft: they come back beside the answers, never as one.
+OTHER, SKIPPED, DRAFT = "other tags", "skipped: ", "draft: "
+#: What stands before the address of a cell that a note hangs on.
+NOTE = "note on "
+#: A workbook's second sheet, with a column of tags per dimension.
+POOLS_SHEET = "pools"
 
 
 class ReviewRow(SpecModel):

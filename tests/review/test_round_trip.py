@@ -208,7 +208,10 @@ def test_lines_above_the_header_and_other_sheets_are_read_too():
     book.save(out)
     back = read_back(review, read_xlsx("s.xlsx", out.getvalue()), "ann")
     assert back.answered[0].answers == {"intent": ("learn",)}
-    assert sorted(one.text for one in back.kept) == ["checked by me"]
+    assert sorted((one.file, one.text) for one in back.kept) == [
+        ("s.xlsx", "checked by me"),
+        ("s.xlsx#notes", "a thought"),
+    ]
 
 
 def test_a_workbooks_numbers_and_dates_come_back_as_text():
