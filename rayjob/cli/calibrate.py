@@ -16,9 +16,10 @@ from rayjob.cli.gold import judged_rows
 from rayjob.cli.review import ERRORS
 from rayjob.cli.style import console
 from rayjob.reports.accuracy import find_rows, row_weights
-from rayjob.reports.calibrate import Outcomes, Promise, calibrate_dimension
+from rayjob.reports.calibrate import Promise, calibrate_run
 from rayjob.reports.calibrate_page import calibration_pictures, calibration_table
 from rayjob.reports.compare_page import to_html
+from rayjob.reports.confidence_maps import Outcomes
 from rayjob.reports.gold import Gold, GoldRow, Judged
 from rayjob.reports.gold_file import read_gold
 from rayjob.reports.labelled import Labelled, LabelledError, Said
@@ -47,15 +48,16 @@ def calibrate(
             raise LabelledError("calibrate takes --gold FILE or --review FOLDER: somebody must say what is right")
         labelled = read_labelled(run)
         outcomes = find_outcomes(labelled, read_gold(gold, read_json(gold)) if gold else _gold_of_review(review))
-        promise = Promise(target, certainty)
-        fitted = {one.dimension: calibrate_dimension(one, promise, seed) for one in outcomes}
+        found = calibrate_run(outcomes, Promise(target, certainty), seed)
         made = CalibrationFile(
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             run=run,
             judged_by=gold or review,
             target_accuracy=target,
             certainty=certainty,
-            dimensions=fitted,
+            ece_before=found.ece_before,
+            ece_after=found.ece_after,
+            dimensions=dict(found.dimensions),
         )
         write_atomic(out, dump_calibration(made).encode())
         table = calibration_table(made)
@@ -79,7 +81,8 @@ def find_outcomes(run: Labelled, gold: Gold) -> list[Outcomes]:
             right = [gold.rows[one].labels[name] == tuple(run.answers[name][rows[one]] or ()) for one in at]
             weights = row_weights([gold.rows[one].stratum for one in at], gold.population)
             stated = np.clip(confidence[[rows[one] for one in at]], 0.0, 1.0)
-            found.append(Outcomes(name, stated, np.array(right, dtype=np.float64), weights))
+            of_run = np.array([rows[one] for one in at], dtype=np.int64)
+            found.append(Outcomes(name, stated, np.array(right, dtype=np.float64), weights, of_run))
     if not found:
         raise LabelledError(f"{run.path}: no row has both a confidence and a verdict of {len(gold.rows)} judged rows")
     return found

@@ -1,16 +1,16 @@
-"""Fit confidence to accuracy per dimension, and find thresholds whose promise holds. Judges; applies nothing."""
+"""Choose a map from confidence to accuracy per dimension, and thresholds whose promise holds. Applies nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rayjob.labels.agreement import Floats
-from rayjob.labels.agreement_accuracy import effective_rows
-from rayjob.labels.calibration import apply_calibration, logit
+from rayjob.labels.calibration import apply_calibration
+from rayjob.reports.confidence_maps import Outcomes, apply_map, fit_map
+from rayjob.reports.confidence_pool import pool_dimensions
 from rayjob.spec.quality import DimensionCalibration
 
 _FOLDS = 5
@@ -18,16 +18,6 @@ _BINS = 10
 _STARTS = 4  # of the threshold search; each has a quarter of the allowed error
 _FEWEST = 30  # rows below which nothing is fitted
 _FEWEST_ISOTONIC = 500  # and below which isotonic regression follows the noise
-
-
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """One dimension's judged rows, each (rows,): stated confidence, whether the answer was right, and its weight."""
-
-    dimension: str
-    confidence: Floats
-    right: Floats
-    weights: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,129 +37,106 @@ class Bin:
     share: float
 
 
-def calibrate_dimension(outcomes: Outcomes, promise: Promise, seed: int = 0) -> DimensionCalibration:
-    """Choose a map by cross-validated log loss, and a threshold by a sequence of exact binomial tests.
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A run's calibration per dimension, and the calibration error of all dimensions' answers together: as stated,
+    and cross-validated after the maps."""
 
-    Below 30 rows, or where all answers are right or all wrong, confidence stays as stated and nothing is promised.
+    dimensions: Mapping[str, DimensionCalibration]
+    ece_before: float
+    ece_after: float
+
+
+def calibrate_run(outcomes: Sequence[Outcomes], promise: Promise, seed: int = 0) -> Calibrated:
+    """Per dimension the map with the lowest cross-validated log loss, and a threshold by exact binomial tests.
+
+    Below 30 rows a dimension stays as stated and nothing is promised; so does the map of a lone dimension whose answers
+    are all right or all wrong. Maps lean on what the dimensions have in common (`pool_dimensions`); a threshold rests
+    on the counts of its own dimension alone, so no pooling can break its promise.
     """
-    stated = outcomes.confidence
-    known: dict[str, float | int] = {
-        "rows": len(stated),
-        "accuracy": _mean(outcomes.right, outcomes.weights),
-        "ece_before": calibration_error(stated, outcomes.right, outcomes.weights),
-    }
-    if len(stated) < _FEWEST or len(set(outcomes.right.tolist())) < 2:
-        return DimensionCalibration.model_validate({"method": "none", **known})
-    method, after = _choose_method(outcomes, seed)
-    fitted = fit_map(method, outcomes)
-    raw, above = find_threshold(outcomes, promise)
-    threshold = None if raw is None else apply_calibration(raw, fitted)
-    return fitted.model_copy(
-        update={**known, "ece_after": after, "auroc": auroc(outcomes), "threshold": threshold, "above": above}
+    known = [one for one in outcomes if len(one.right) >= _FEWEST]
+    if len(known) < 2:
+        known = [one for one in known if len(set(one.right.tolist())) > 1]
+    chosen = _choose_methods(known, seed)
+    lean = pool_dimensions(known)
+    made, after = {}, []
+    for one in outcomes:
+        method, held_out = chosen.get(one.dimension, ("none", one.confidence))
+        after.append(held_out)
+        fitted = fit_map(method, one, lean)
+        made[one.dimension] = _describe(one, fitted, promise, held_out if one.dimension in chosen else None)
+    right, weights, stated = (
+        np.concatenate([getattr(one, name) for one in outcomes]) for name in ("right", "weights", "confidence")
+    )
+    return Calibrated(
+        made, calibration_error(stated, right, weights), calibration_error(np.concatenate(after), right, weights)
     )
 
 
-def fit_map(method: str, outcomes: Outcomes) -> DimensionCalibration:
-    """Fit one map: "none", "isotonic" or "logistic". Maps rise strictly, so that they keep the order of rows."""
-    if method == "isotonic":
-        return DimensionCalibration(method="isotonic", points=_isotonic_points(outcomes))
-    if method == "logistic":
-        slope, intercept = _fit_logistic(outcomes)
-        return DimensionCalibration(method="logistic", slope=round(slope, 6), intercept=round(intercept, 6))
-    return DimensionCalibration(method="none")
+def _describe(
+    outcomes: Outcomes, fitted: DimensionCalibration, promise: Promise, held_out: Floats | None
+) -> DimensionCalibration:
+    """The map with what is known about it; `held_out` (rows,) is None where nothing was fitted."""
+    right, weights = outcomes.right, outcomes.weights
+    raw, above = find_threshold(outcomes, promise) if len(right) >= _FEWEST else (None, 0.0)
+    return fitted.model_copy(
+        update={
+            "rows": len(right),
+            "accuracy": _mean(right, weights),
+            "ece_before": calibration_error(outcomes.confidence, right, weights),
+            "ece_after": None if held_out is None else calibration_error(held_out, right, weights),
+            "auroc": auroc(outcomes),
+            "threshold": apply_calibration(raw, fitted),
+            "above": above,
+        }
+    )
 
 
-def apply_map(fitted: DimensionCalibration, confidence: Floats) -> Floats:
-    """(rows,) calibrated."""
-    return np.array([apply_calibration(float(value), fitted) for value in confidence], dtype=np.float64)
-
-
-def _fit_logistic(outcomes: Outcomes, prior: float = 5.0) -> tuple[float, float]:
-    """Slope and intercept by Newton's method on the penalised log-likelihood.
-
-    The penalty (a normal prior of variance 1/`prior` on log-odds) pulls towards slope 1, and one right and one wrong
-    answer are added at the mean as in Platt (1999): a hundred rows alone can swing a curve by 5 points.
-    """
-    x = np.array([logit(float(value)) for value in outcomes.confidence])
-    centre = float(np.average(x, weights=outcomes.weights))
-    design = np.column_stack([x - centre, np.ones(len(x))])
-    weights = outcomes.weights * len(x) / outcomes.weights.sum()
-    beta, start = np.array([1.0, 0.0]), np.array([1.0, 0.0])
-    penalty = np.diag([prior, 1e-3])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-        gradient = design.T @ (weights * (outcomes.right - p)) - penalty @ (beta - start)
-        hessian = design.T @ (design * (weights * p * (1 - p))[:, None]) + penalty
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-8:
-            break
-    slope = max(float(beta[0]), 1e-3)  # confidence that foretells errors is only noise to a rising map
-    return slope, float(beta[1]) - slope * centre
-
-
-def _isotonic_points(outcomes: Outcomes) -> tuple[tuple[float, float], ...]:
-    """Centred isotonic regression (Oron & Flournoy 2017): a point at each block's middle, linear between.
-
-    The points rise strictly and reach from 0 to 1, so that no two confidences become one.
-    """
-    from sklearn.isotonic import IsotonicRegression
-
-    order = np.argsort(outcomes.confidence, kind="stable")
-    x, right, weights = outcomes.confidence[order], outcomes.right[order], outcomes.weights[order]
-    fitted = IsotonicRegression(increasing=True).fit_transform(x, right, sample_weight=weights)
-    levels, block = np.unique(fitted, return_inverse=True)
-    middles = [float(np.average(x[block == i], weights=weights[block == i])) for i in range(len(levels))]
-    # Half a row of doubt at both ends: a block of rows that are all right is not certainty.
-    sizes = [float((block == i).sum()) for i in range(len(levels))]
-    inside = [(n * float(y) + 0.5) / (n + 1) for n, y in zip(sizes, levels, strict=True)]
-    rising = np.maximum.accumulate(inside) * (1 - 2e-4) + 1e-4
-    points = [(0.0, max(0.0, float(rising[0]) - 5e-5)), *zip(middles, rising.tolist(), strict=True)]
-    points = [*points, (1.0, min(1.0, float(rising[-1]) + 5e-5))]
-    return _strictly(points)
-
-
-def _strictly(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Points rounded to nine digits, without those whose x does not rise; y rises by 1e-9 at least."""
-    kept: list[tuple[float, float]] = []
-    for x, y in points:
-        if kept and round(x, 9) <= kept[-1][0]:
-            continue
-        floor = kept[-1][1] + 1e-9 if kept else 0.0
-        kept.append((round(x, 9), round(max(y, floor), 9)))
-    return tuple(kept)
-
-
-def _choose_method(outcomes: Outcomes, seed: int) -> tuple[str, float]:
-    """The method with the lowest cross-validated log loss, and its cross-validated calibration error.
+def _choose_methods(outcomes: Sequence[Outcomes], seed: int) -> dict[str, tuple[str, Floats]]:
+    """Per dimension the method with the lowest cross-validated log loss, and its held-out confidence (rows,).
 
     "none" competes too: where confidence is honest already, a fit only adds noise.
     """
-    found = {}
-    enough = len(outcomes.right) >= _FEWEST_ISOTONIC
-    for method in ("none", "logistic", *(["isotonic"] if enough else [])):
-        predicted = _cross_validated(method, outcomes, seed)
-        inside = np.clip(predicted, 1e-4, 1 - 1e-4)
-        loss = -(outcomes.right * np.log(inside) + (1 - outcomes.right) * np.log(1 - inside))
-        found[method] = (_mean(loss, outcomes.weights), predicted)
-    best = min(found, key=lambda method: found[method][0])
-    return best, calibration_error(found[best][1], outcomes.right, outcomes.weights)
+    predicted = _cross_validate(outcomes, seed)
+    chosen = {}
+    for one in outcomes:
+        tried = predicted[one.dimension]
+        best = min(tried, key=lambda method: _log_loss(one, tried[method]))
+        chosen[one.dimension] = (best, tried[best])
+    return chosen
 
 
-def _cross_validated(method: str, outcomes: Outcomes, seed: int) -> Floats:
-    """(rows,): each row's calibrated confidence from a map that was fitted without it."""
-    if method == "none":
-        return outcomes.confidence
-    fold = np.random.default_rng(seed).permutation(len(outcomes.right)) % _FOLDS
-    predicted = np.empty(len(fold))
-    for held_out in range(_FOLDS):
-        there = fold == held_out
-        predicted[there] = apply_map(fit_map(method, _part(outcomes, ~there)), outcomes.confidence[there])
-    return predicted
+def _log_loss(outcomes: Outcomes, predicted: Floats) -> float:
+    inside = np.clip(predicted, 1e-4, 1 - 1e-4)
+    loss = -(outcomes.right * np.log(inside) + (1 - outcomes.right) * np.log(1 - inside))
+    return _mean(loss, outcomes.weights)
 
 
-def _part(outcomes: Outcomes, rows: NDArray[np.bool_]) -> Outcomes:
-    return Outcomes(outcomes.dimension, outcomes.confidence[rows], outcomes.right[rows], outcomes.weights[rows])
+def _cross_validate(outcomes: Sequence[Outcomes], seed: int) -> dict[str, dict[str, Floats]]:
+    """{dimension: {method: (rows,) confidence from maps that were fitted without the row}}.
+
+    A row of the run is held out in all dimensions at once: a hard row is wrong in several of them.
+    """
+    found = {one.dimension: {method: one.confidence.copy() for method in _methods(one)} for one in outcomes}
+    folds = _fold(outcomes, seed)
+    for number in range(_FOLDS):
+        parts = [one.part(fold != number) for one, fold in zip(outcomes, folds, strict=True)]
+        lean = pool_dimensions(parts)
+        for one, part, fold in zip(outcomes, parts, folds, strict=True):
+            for method, predicted in found[one.dimension].items():
+                predicted[fold == number] = apply_map(fit_map(method, part, lean), one.confidence[fold == number])
+    return found
+
+
+def _methods(outcomes: Outcomes) -> tuple[str, ...]:
+    return ("none", "logistic", "isotonic") if len(outcomes.right) >= _FEWEST_ISOTONIC else ("none", "logistic")
+
+
+def _fold(outcomes: Sequence[Outcomes], seed: int) -> list[np.ndarray]:
+    """Per dimension (rows,): the fold of each row, the same in every dimension."""
+    every = np.unique(np.concatenate([one.rows for one in outcomes])) if outcomes else np.array([], dtype=np.int64)
+    fold = np.random.default_rng(seed).permutation(len(every)) % _FOLDS
+    return [fold[np.searchsorted(every, one.rows)] for one in outcomes]
 
 
 def find_threshold(outcomes: Outcomes, promise: Promise) -> tuple[float | None, float]:
@@ -184,22 +151,23 @@ def find_threshold(outcomes: Outcomes, promise: Promise) -> tuple[float | None, 
 
     order = np.argsort(-outcomes.confidence, kind="stable")
     confidence, right, weights = outcomes.confidence[order], outcomes.right[order], outcomes.weights[order]
-    alpha = (1 - promise.certainty) / _STARTS
     ends = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))
-    fewest = np.log(alpha) / np.log(promise.target) if promise.target < 1 else np.inf
-    best = None
+    above = np.cumsum(weights)[ends]
+    rows = above**2 / np.cumsum(weights**2)[ends]
+    hits = np.cumsum(weights * right)[ends] / above * rows
+    alpha = (1 - promise.certainty) / _STARTS
+    # The bound is nan where not one answer is right: that keeps no promise either.
+    held = beta.ppf(alpha, hits, rows - hits + 1) >= promise.target
+    fewest = np.log(alpha) / np.log(promise.target)
+    best = -1
     for start in range(_STARTS):
-        first = max(fewest, len(confidence) * start / _STARTS)
-        for end in ends[ends + 1 >= first]:
-            part = slice(0, end + 1)
-            rows = effective_rows(weights[part])
-            hits = _mean(right[part], weights[part]) * rows
-            if beta.ppf(alpha, hits, rows - hits + 1) < promise.target:
-                break
-            best = end if best is None else max(best, end)
-    if best is None:
+        first = int(np.searchsorted(ends + 1, max(fewest, len(confidence) * start / _STARTS)))
+        broken = np.flatnonzero(~held[first:])
+        last = first + int(broken[0]) if len(broken) else len(ends)
+        best = max(best, last - 1) if last > first else best
+    if best < 0:
         return None, 0.0
-    return float(confidence[best]), float(weights[: best + 1].sum() / weights.sum())
+    return float(confidence[ends[best]]), float(above[best] / above[-1])
 
 
 def reliability(confidence: Floats, right: Floats, weights: Floats, bins: int = _BINS) -> list[Bin]:
@@ -224,10 +192,13 @@ def calibration_error(confidence: Floats, right: Floats, weights: Floats, bins: 
     return float(sum(one.share * abs(one.accuracy - one.confidence) for one in curve))
 
 
-def auroc(outcomes: Outcomes) -> float:
-    """The probability that a right answer has a higher confidence than a wrong one, ties counting half."""
+def auroc(outcomes: Outcomes) -> float | None:
+    """The probability that a right answer has a higher confidence than a wrong one, ties counting half; None where all
+    are right or all are wrong."""
     from sklearn.metrics import roc_auc_score
 
+    if len(set(outcomes.right.tolist())) < 2:
+        return None
     return float(roc_auc_score(outcomes.right, outcomes.confidence, sample_weight=outcomes.weights))
 
 

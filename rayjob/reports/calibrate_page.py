@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from rayjob.reports.calibrate import Bin, Outcomes, apply_map, reliability
+from rayjob.reports.calibrate import Bin, reliability
+from rayjob.reports.confidence_maps import Outcomes, apply_map
 from rayjob.reports.table import Table, number, percent
 from rayjob.spec.quality import CalibrationFile, DimensionCalibration
 
@@ -14,17 +15,21 @@ _SIZE, _EDGE = 240, 34
 
 def calibration_table(made: CalibrationFile) -> Table:
     """What each dimension's confidence is worth before and after, and what its threshold promises."""
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (
             name, str(one.rows), _number(one.accuracy), _number(one.auroc), one.method, _number(one.ece_before),
             _number(one.ece_after), _number(one.threshold), percent(one.above) if one.threshold is not None else "–",
         )
         for name, one in made.dimensions.items()
     )  # fmt: skip
+    if len(rows) > 1:
+        judged = sum(one.rows for one in made.dimensions.values())
+        errors = (_number(made.ece_before), _number(made.ece_after))
+        rows += (("all answers", str(judged), "", "", "", *errors, "", ""),)
     columns = ("dimension", "rows", "right", "AUROC", "method", "ECE stated", "ECE after", "threshold", "rows above")
     note = (
         f"Above the threshold {made.target_accuracy:.1%} or more are right, with certainty {made.certainty:.0%}; "
-        "– : these rows cannot promise that. ECE after: cross-validated. AUROC .5: confidence says nothing."
+        "–: these rows cannot promise that. ECE after: cross-validated. AUROC .5: confidence says nothing."
     )
     return Table("Calibration", columns, rows, note)
 

@@ -50,6 +50,10 @@ class CalibrationFile(SpecModel):
     judged_by: str = Field(default="", description="The gold file or review it was judged by.")
     target_accuracy: Share = 0.95
     certainty: Share = Field(default=0.95, description="How sure the promise of the thresholds is.")
+    ece_before: Share | None = Field(
+        default=None, description="Expected calibration error over the answers of all dimensions together, as stated."
+    )
+    ece_after: Share | None = Field(default=None, description="The same after the maps, cross-validated.")
     dimensions: dict[str, DimensionCalibration]
 
 
