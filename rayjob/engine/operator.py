@@ -15,16 +15,14 @@ import pyarrow as pa
 
 from rayjob.engine.columns import GENERATED, labelled, to_table
 from rayjob.engine.metrics import ActorMetrics
+from rayjob.engine.paid import open_ledger
 from rayjob.engine.tally import Tally
 from rayjob.llm.client import Client
 from rayjob.llm.errors import RunStoppedError
 from rayjob.llm.gate import Gate
-from rayjob.llm.ledger import Ledger
 from rayjob.plan.resolve import Texts, resolve_texts
 from rayjob.spec.model import JobSpec
-from rayjob.spec.models import LedgerSpec
 from rayjob.steps.build import RowPipeline, build_pipeline
-from rayjob.store.ledgerfiles import LedgerFiles
 
 TALLY_S = 0.5
 
@@ -39,7 +37,7 @@ class Secrets(dict[str, str]):
 @dataclass(frozen=True, slots=True)
 class OperatorJob:
     """Everything an actor needs to build its pipeline, picklable. `rows_in_flight`: rows it works on at a time;
-    `target`: the folder of the run for the rows that did not fail."""
+    `target`: the folder of the run for the rows that did not fail; `ledger_index`: see share_index."""
 
     run: str
     job: JobSpec
@@ -51,6 +49,7 @@ class OperatorJob:
     secrets: Secrets = field(default_factory=Secrets)
     concurrency_share: float = 1.0
     target: str = "labels"
+    ledger_index: Any = None
 
 
 class LlmOperator:
@@ -96,7 +95,11 @@ class LlmOperator:
         work = self.work
         exchange = work.governor.exchange.remote
         self.gate = Gate(self.name, lambda report: _await(exchange(report)), work.run)
-        self.ledger = await asyncio.to_thread(open_ledger, work) if work.ledger_path else None
+        self.ledger = (
+            await asyncio.to_thread(open_ledger, work.job, work.ledger_path, work.ledger_index)
+            if work.ledger_path
+            else None
+        )
         self.client = Client(work.job.models, self.gate, self.ledger, work.secrets)
         self.metrics = ActorMetrics()
         self.window = asyncio.Semaphore(work.rows_in_flight)
@@ -159,12 +162,6 @@ class LlmOperator:
             return str(await self.work.governor.note.remote(self.work.run, self.name, tally))
         except Exception:  # noqa: BLE001 - a governor that restarts misses a beat; the next one carries the same totals
             return ""
-
-
-def open_ledger(work: OperatorJob) -> Ledger:
-    """The run's ledger, as its spec asks for it."""
-    flush_s = (work.job.ledger or LedgerSpec(path=work.ledger_path)).flush_s
-    return Ledger.open(LedgerFiles(), work.ledger_path, flush_s=flush_s)
 
 
 async def _await(reference: Any) -> Any:

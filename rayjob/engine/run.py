@@ -14,6 +14,7 @@ from rayjob.engine.governor import start_governor
 from rayjob.engine.label import run_label, shape_of
 from rayjob.engine.manifest import Manifest
 from rayjob.engine.operator import OperatorJob, Secrets
+from rayjob.engine.paid import share_index
 from rayjob.engine.prepare import Prepared, run_prepare
 from rayjob.engine.redo import TRANSIENT, count_committed, finish_redo, take_back
 from rayjob.engine.session import connect, count_cpus
@@ -147,6 +148,7 @@ class Run:
             steps=tuple(step.name for step in stage.steps()),
             governor=governor,
             ledger_path=self.ledger_path(),
+            ledger_index=share_index(self.ray, self.ledger_path()),
             rows_in_flight=shape.rows_in_flight,
             target="labels" if not any(step.kind == "generate" for step in stage.steps()) else f"stages/{stage.name}",
             secrets=Secrets(self.request.secrets),
