@@ -1,15 +1,16 @@
 """A resume over a million finished rows: the time until it asks, the memory of its processes.
 
-    python -m benchmarks.reliability.million --rows 1000000
+    python -m benchmarks.reliability.million --rows 1000000 --answers 10000000 --ledger /tmp/ledger-bench
 
-A hundred rows are labelled for real; prepared rows and Ray's checkpoint are then filled up with finished ones, and a
-hundred more wait. Compared with the same run where nothing is finished.
+A hundred rows are labelled for real; prepared rows and Ray's checkpoint are then filled up with finished ones, a ledger
+with answers to other questions, and the hundred are asked again. Compared with the run where nothing is finished.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import tempfile
 import threading
@@ -20,8 +21,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.ledger import fill as fill_ledger
 from benchmarks.reliability.processes import descendants
 from tests.engine.rig import Job, make_job, provider, wait
+from tests.llm_server import Provider
 
 ROWS_A_FILE = 50_000
 
@@ -54,60 +57,74 @@ def parts(rows: int) -> Iterator[list[str]]:
 
 
 class Memory(threading.Thread):
-    """The largest resident size of each kind of process under one, in MB, shared pages counted in each."""
+    """The largest size of each kind of process under one, in MB: its own pages, and with those it shares."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.pid = pid
-        self.peak: dict[str, int] = {}
+        self.peak: dict[str, tuple[int, int]] = {}
         self.done = threading.Event()
 
     def run(self) -> None:
-        """Look every half second."""
+        """Look twice a second."""
         while not self.done.wait(0.5):
             for one in descendants(self.pid):
-                kind = one.line.split(" ")[0].rsplit("/", 1)[-1][:40]
-                self.peak[kind] = max(self.peak.get(kind, 0), resident_mb(one.pid))
-            self.peak["driver"] = max(self.peak.get("driver", 0), resident_mb(self.pid))
+                kind = "driver" if one.parent == self.pid else KIND.sub("", one.line.rsplit("/", 1)[-1])[:40]
+                own, resident = sizes_mb(one.pid)
+                before = self.peak.get(kind, (0, 0))
+                self.peak[kind] = (max(before[0], own), max(before[1], resident))
 
 
-def resident_mb(pid: int) -> int:
-    """0 where it is gone."""
+#: What Ray puts behind the name of what a worker runs.
+KIND = re.compile(r"(?<=\))\.\w+$| .*")
+
+
+def sizes_mb(pid: int) -> tuple[int, int]:
+    """(own, resident) of a process; nothing where it is gone."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 >> 20
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     except OSError:
-        return 0
+        return 0, 0
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return (kb["Private_Clean"] + kb["Private_Dirty"]) >> 10, kb["Rss"] >> 10
 
 
-def timed(job: Job, label: str) -> None:
-    """One run: wall time, peak memory."""
-    began = time.monotonic()
+def timed(job: Job, server: Provider, label: str) -> None:
+    """One run: wall time, time until the first question, peak memory."""
+    began, server.first = time.monotonic(), 0.0
     process = job.start()
     memory = Memory(process.pid)
     memory.start()
     code = wait(process, 900)
     memory.done.set()
     events = job.events("stage_started")
-    asked = [event["t"] for event in job.events("progress") if event.get("phase") == "labelling"]
-    print(f"{label}: exit {code}, {time.monotonic() - began:.1f} s in all, {len(asked)} progress events", flush=True)
+    print(f"{label}: exit {code}, {time.monotonic() - began:.1f} s in all", flush=True)
     if events:
+        print(f"  first question after {server.first - began:.1f} s")
         print(f"  labelling stage took {job.events('stage_done')[-1]['wall_s']:.1f} s")
-    print(" ", ", ".join(f"{kind} {mb} MB" for kind, mb in sorted(memory.peak.items(), key=lambda item: -item[1])[:8]))
+    for kind, (own, resident) in sorted(memory.peak.items(), key=lambda item: -item[1][0])[:8]:
+        print(f"  {kind:<40} {own:>6} MB of its own, {resident:>6} MB with what it shares")
 
 
 def main() -> None:
     """Without, then with the million."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--answers", type=int, default=0, help="answers in the ledger")
+    parser.add_argument("--ledger", default="/tmp/ledger-bench", help="where they are; filled where it is empty")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="rayjob-million-"))
     with provider() as (server, paid):
         job = make_job(folder, server.url, 100)
-        timed(job, "100 rows, nothing finished")
+        timed(job, server, "100 rows, nothing finished")
         fill(job, args.rows)
-        timed(job, f"100 rows, {args.rows:,} finished")
+        if args.answers and not Path(args.ledger).exists():
+            fill_ledger(args.ledger, args.answers)
+        job.sets.append(f"ledger={{path: {args.ledger if args.answers else folder / 'other'}}}")
+        before = paid.total()
+        timed(job, server, f"100 rows, {args.rows:,} finished, {args.answers:,} in the ledger")
         labelled = len(job.uids())
-        print(f"labelled {labelled}, paid twice {paid.twice}, {job.manifest()['counts']}")
+        print(f"labelled {labelled} with {paid.total() - before} calls, {job.manifest()['counts']}")
     shutil.rmtree(folder, ignore_errors=True)
     raise SystemExit(labelled != 100)
 
