@@ -1,8 +1,10 @@
-"""A proxy before an S3 server that answers badly on demand: 503 SlowDown, or nothing at all."""
+"""A proxy before an S3 server that answers badly on demand: 503 SlowDown, NoSuchBucket, or nothing at all."""
 
 from __future__ import annotations
 
+import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -13,23 +15,50 @@ HOP_BY_HOP = frozenset({"transfer-encoding", "content-length", "connection", "ex
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
 
 
+NO_BUCKET = b"<?xml version='1.0'?><Error><Code>NoSuchBucket</Code><Message>The bucket is not there.</Message></Error>"
+#: Longer than a client waits.
+SILENT_S = 30.0
+
+
 class Faults:
-    """How many of the next requests get a 503 (`slow_down`) or no answer (`dropped`), and how many came."""
+    """How many of the next requests get a 503 (`slow_down`) or no answer (`dropped`), and how many came.
+
+    `shares` of all requests may strike as well (slow_down, dropped, silent), and `always` strikes every one: gone (no
+    such bucket) or silent (the connection stays open and nothing comes). `given` counts them.
+    """
 
     def __init__(self) -> None:
         self.slow_down = 0
         self.dropped = 0
         self.requests = 0
+        self.shares: dict[str, float] = {}
+        self.always = ""
+        self.given: Counter[str] = Counter()
+        self.random = random.Random(0)
         self.lock = threading.Lock()
+        self.over = threading.Event()
 
     def take(self) -> str:
         """What happens to this request."""
         with self.lock:
             self.requests += 1
-            for name in ("slow_down", "dropped"):
-                if getattr(self, name) > 0:
-                    setattr(self, name, getattr(self, name) - 1)
-                    return name
+            fault = self.always or self._next() or self._draw()
+            self.given[fault] += 1
+        return fault
+
+    def _next(self) -> str:
+        for name in ("slow_down", "dropped"):
+            if getattr(self, name) > 0:
+                setattr(self, name, getattr(self, name) - 1)
+                return name
+        return ""
+
+    def _draw(self) -> str:
+        draw = self.random.random()
+        for name, share in self.shares.items():
+            draw -= share
+            if draw < 0:
+                return name
         return ""
 
 
@@ -41,11 +70,14 @@ class _Proxy(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         body = self._read_body()
         fault = self.faults.take()
-        if fault == "dropped":
+        if fault in ("dropped", "silent"):
+            if fault == "silent":
+                self.faults.over.wait(SILENT_S)
             self.close_connection = True
             return
-        if fault == "slow_down":
-            self._answer(503, {"Content-Type": "application/xml"}, SLOW_DOWN)
+        if fault:
+            status, text = (503, SLOW_DOWN) if fault == "slow_down" else (404, NO_BUCKET)
+            self._answer(status, {"Content-Type": "application/xml", "Content-Length": str(len(text))}, text)
             return
         with closing(HTTPConnection(self.target, timeout=30)) as upstream:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
@@ -94,6 +126,7 @@ def faulty(endpoint: str) -> Iterator[tuple[str, Faults]]:
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", faults
     finally:
+        faults.over.set()
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
