@@ -4,7 +4,6 @@ import os
 
 #: Read by Ray Data when it is imported.
 BEFORE_IMPORT = {
-    "RAY_DATA_USE_DATASOURCE_V2": "0",  # its first read_parquet took 6-9 s, the older reader 0.3 s
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or every import of litellm asks the network for prices
     "RAY_USAGE_STATS_ENABLED": "0",

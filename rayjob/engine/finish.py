@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -35,10 +35,9 @@ ROWS_SUMMED_IN_ORDER = 5_000
 
 
 def finish_run(
-    ray: Any, folder: RunFolder, resolved: Resolved, manifest: Manifest, log: EventLog, why: str
+    stats: RunStats, folder: RunFolder, resolved: Resolved, manifest: Manifest, log: EventLog, why: str
 ) -> dict[str, int]:
     """Write stats, report and run.json; returns the counts {total, done, failed}."""
-    stats = count_run(ray, folder, threshold_of(resolved))
     found = stats.to_dict(dimensions_of(resolved))
     if found["success"] <= ROWS_SUMMED_IN_ORDER:
         round_in_order(folder, found["confidence_stats"])
@@ -103,13 +102,17 @@ def dimensions_of(resolved: Resolved) -> dict[str, Sequence[str]]:
     return {step.name: step.settings.dimensions for step in steps if isinstance(step.settings, LabelStep)}
 
 
-def count_run(ray: Any, folder: RunFolder, threshold: float | Mapping[str, float]) -> RunStats:
-    """The stats of everything committed. Each file is counted where it is read; only sums come together here."""
+def count_run(connect: Callable[[], Any], folder: RunFolder, threshold: float | Mapping[str, float]) -> RunStats:
+    """The stats of everything committed. Each file is counted where it is read; only sums come together here.
+
+    `connect` gives Ray; a small run is counted without.
+    """
     work = [(uri, "labels") for uri in folder.parquet("labels")]
     work += [(uri, "failures") for uri in folder.parquet("failures")]
     if len(work) <= FILES_HERE:
         return count_files(work, threshold)
     groups = [work[start : start + FILES_A_TASK] for start in range(0, len(work), FILES_A_TASK)]
+    ray = connect()
     count = ray.remote(count_files)
     total = RunStats(threshold)
     for part in [count.remote(group, threshold) for group in groups]:

@@ -1,9 +1,9 @@
-"""The first stage: input files → samples in Parquet. Each file is one Ray task that streams it."""
+"""The first stage: input files → samples in Parquet, one Ray task a file; a small input is prepared right here."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rayjob.engine.columns import PREPARED, to_table
+from rayjob.engine.sink import write_parquet
 from rayjob.spec.model import JobSpec
 from rayjob.spec.prepare import PrepareStep
 from rayjob.steps.prepare import Prepare
@@ -24,6 +25,8 @@ from rayjob.store.runfolder import RunFolder
 #: Rows a block: small enough that a 5 MB conversation beside its neighbours is no trouble.
 ROWS_A_BLOCK = 1_000
 BYTES_A_BLOCK = 32 << 20
+#: An input up to here is prepared sooner than Ray starts a worker.
+BYTES_HERE = 4 << 20
 DONE = "_done.json"
 
 
@@ -80,8 +83,11 @@ def blocks_of(rows: Iterable[dict[str, Any]], rows_a_block: int = ROWS_A_BLOCK) 
         yield to_table(batch, PREPARED)
 
 
-def run_prepare(ray: Any, job: JobSpec, folder: RunFolder, name: str) -> tuple[Prepared, list[str]]:
-    """Run the stage unless it is done already. Returns what it left and notes for the reader (files passed over)."""
+def run_prepare(connect: Callable[[], Any], job: JobSpec, folder: RunFolder, name: str) -> tuple[Prepared, list[str]]:
+    """Run the stage unless it is done already. Returns what it left and notes for the reader (files passed over).
+
+    `connect` gives Ray, and is called for a large input only.
+    """
     path = folder.stage(name)
     done = folder.read_json(f"stages/{name}/{DONE}")
     if done is not None:
@@ -89,7 +95,10 @@ def run_prepare(ray: Any, job: JobSpec, folder: RunFolder, name: str) -> tuple[P
     files.delete_folder(path)  # what a killed session left; nothing in it was paid for
     listing = list_input(job.input.paths, "parquet" if job.input.format == "parquet" else "")
     began = time.time()
-    _write(ray, job, listing.files, path)
+    if sum(info.size for info in listing.files) <= BYTES_HERE:
+        write_here(job, listing.files, path)
+    else:
+        _write(connect(), job, listing.files, path)
     rows, heirs, unreadable = count_prepared(folder, name)
     folder.write_json(
         f"stages/{name}/{DONE}",
@@ -97,6 +106,12 @@ def run_prepare(ray: Any, job: JobSpec, folder: RunFolder, name: str) -> tuple[P
     )
     notes = [f"{len(listing.ignored)} files are not of a known kind and were passed over"] if listing.ignored else []
     return Prepared(path, rows, heirs, unreadable), notes
+
+
+def write_here(job: JobSpec, inputs: Sequence[FileInfo], path: str) -> None:
+    """The stage without Ray, one file a block."""
+    for number, table in enumerate(blocks_of(prepare_rows(job, inputs))):
+        write_parquet(f"{path}/{number:06}.parquet", table)
 
 
 def _write(ray: Any, job: JobSpec, inputs: Sequence[FileInfo], path: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from rayjob.engine.events import EventLog
-from rayjob.engine.finish import finish_run
+from rayjob.engine.finish import count_run, finish_run, threshold_of
 from rayjob.engine.governor import start_governor
 from rayjob.engine.label import run_label, shape_of
 from rayjob.engine.manifest import Manifest
@@ -17,7 +18,7 @@ from rayjob.engine.operator import OperatorJob, Secrets
 from rayjob.engine.paid import share_index
 from rayjob.engine.prepare import Prepared, run_prepare
 from rayjob.engine.redo import TRANSIENT, count_committed, finish_redo, take_back
-from rayjob.engine.session import connect, count_cpus
+from rayjob.engine.session import connect, count_cpus, is_connected
 from rayjob.engine.trouble import reason_of
 from rayjob.engine.watch import Watcher
 from rayjob.llm.limits import limit_key, limits_of
@@ -69,6 +70,18 @@ class Run:
         self.watcher: Watcher | None = None
         self.prepared: Prepared | None = None
         self.tables: Any = None  # what runs the stages that are neither preparing nor labelling
+        self.cluster: Any = None
+        self.leaves_ray = False
+        self.abandoned = False
+
+    @property
+    def ray(self) -> Any:
+        """Ray, started or connected to when something first needs it. Raises ClusterError."""
+        if self.cluster is None:
+            self.say("starting Ray")
+            self.leaves_ray = not is_connected()
+            self.cluster = connect()
+        return self.cluster
 
     def interrupt(self) -> None:
         """Called on the first Ctrl-C: start no more rows, let calls in flight finish."""
@@ -79,8 +92,6 @@ class Run:
     def execute(self) -> RunOutcome:
         """All stages, then stats and report. Raises StoreError, SpecError; anything else is our bug."""
         self.log.write("run_started", **self.manifest.facts())
-        self.say("starting Ray")
-        self.ray = connect()
         finish_redo(self.folder)
         for stage in self.request.plan.stages:
             if self.why:
@@ -106,7 +117,7 @@ class Run:
 
     def _prepare(self, stage: Stage) -> None:
         self.say("reading the input")
-        self.prepared, notes = run_prepare(self.ray, self.job, self.folder, stage.name)
+        self.prepared, notes = run_prepare(lambda: self.ray, self.job, self.folder, stage.name)
         for note in notes:
             self.log.write("note", message=note)
         self.manifest.total = self.prepared.rows + self.prepared.heirs
@@ -198,6 +209,7 @@ class Run:
                 asked_at = time.monotonic()
             if asked_at is not None and time.monotonic() - asked_at > self.job.run.grace_s + 5.0:
                 self.log.write("note", message="calls in flight were abandoned; what was paid is in the ledger")
+                self.abandoned = True
                 return
 
     def say(self, text: str) -> None:
@@ -208,8 +220,26 @@ class Run:
 
     def _finish(self) -> RunOutcome:
         self.say("writing stats and report")
-        counts = finish_run(self.ray, self.folder, self.request.resolved, self.manifest, self.log, self.why)
+        stats = count_run(lambda: self.ray, self.folder, threshold_of(self.request.resolved))
+        with self._leaving_ray():
+            counts = finish_run(stats, self.folder, self.request.resolved, self.manifest, self.log, self.why)
         return RunOutcome(self.manifest.status, self.why, counts, self.folder.path)
+
+    @contextmanager
+    def _leaving_ray(self) -> Iterator[None]:
+        """A local cluster takes more than a second to end: it does while the block runs.
+
+        A stage that was abandoned still hangs in Ray's native code, so that the end of the process has to end it.
+        """
+        if self.cluster is None or self.abandoned or not self.leaves_ray:
+            yield
+            return
+        ending = threading.Thread(target=self.cluster.shutdown, name="rayjob-leaving-ray")
+        ending.start()
+        try:
+            yield
+        finally:
+            ending.join()
 
 
 class StageThread(threading.Thread):
