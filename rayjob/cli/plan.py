@@ -38,6 +38,7 @@ def _estimate(opened: Opened, latency_s: float) -> None:
     from rayjob.cli.style import console
     from rayjob.engine.sampling import sample_input
     from rayjob.steps.estimate import estimate_steps, estimate_times, with_calls
+    from rayjob.steps.estimate_spread import estimate_embedding, find_asked
     from rayjob.steps.rehearse import can_rehearse, rehearse
 
     resolved = opened.resolved
@@ -46,14 +47,20 @@ def _estimate(opened: Opened, latency_s: float) -> None:
     names = [step.name for step in opened.plan.steps() if step.kind in ("label", "arbitrate", "map")]
     steps = estimate_steps(resolved, names, sample.rows, sample.samples)
     models = list(dict.fromkeys(step.model for step in steps))
-    if sample.exact and can_rehearse(resolved, names, models, len(sample.rows)):
+    asked = find_asked(resolved.job, sample.samples)
+    if asked is not None:
+        console.print(asked.describe(), markup=False)
+        steps = asked.scale(steps)
+    elif sample.exact and can_rehearse(resolved, names, models, len(sample.rows)):
         steps = with_calls(steps, rehearse(resolved, names, sample.rows))
-    if not steps:
+    everything = [*estimate_embedding(resolved, sample.rows, sample.samples), *steps]
+    if not everything:
         return
-    console.print(_steps_table(steps, opened))
-    console.print(_summary(steps, opened, sample), markup=False)
-    _print_layouts(steps, opened, sample)
-    for time in estimate_times(resolved, steps, latency_s):
+    console.print(_steps_table(everything, opened))
+    console.print(_summary(everything, opened, sample), markup=False)
+    if steps:
+        _print_layouts(steps, opened, sample)
+    for time in estimate_times(resolved, everything, latency_s):
         console.print(_time_line(time, latency_s), markup=False)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rayjob.plan.graph import Operator, Plan, PlannedStep
 from rayjob.plan.resolve import Resolved
 from rayjob.spec.label import LabelStep
+from rayjob.spec.spread import AskStep, PropagateStep, RepresentStep
 
 RUNS = {"cpu": "CPU tasks", "llm": "async LLM actors", "gpu": "GPU actors (CPU where there is none)"}
 
@@ -38,14 +39,30 @@ def _step(step: PlannedStep, resolved: Resolved) -> str:
     models = ", ".join(
         f"{name} = {resolved.job.models[name].model}" for name in step.models if name in resolved.job.models
     )
-    what = _dimensions(step, resolved)
+    what = _settings(step, resolved)
     kind = step.kind if step.kind != step.name else ""
     return "  ".join(part for part in (step.name, f"[{kind}]" if kind else "", what, models) if part)
 
 
-def _dimensions(step: PlannedStep, resolved: Resolved) -> str:
+def _settings(step: PlannedStep, resolved: Resolved) -> str:
+    """What decides how much a step does."""
     settings = next((given.settings for given in resolved.job.steps if given.name == step.name), None)
-    return ", ".join(settings.dimensions) if isinstance(settings, LabelStep) else ""
+    if isinstance(settings, LabelStep):
+        return ", ".join(settings.dimensions)
+    if isinstance(settings, RepresentStep):
+        return _budget(settings)
+    if isinstance(settings, AskStep):
+        return f"from {settings.source}"
+    if isinstance(settings, PropagateStep):
+        return f"accepted at {settings.precision:.0%} precision, the rest: {settings.otherwise}"
+    return ""
+
+
+def _budget(settings: RepresentStep) -> str:
+    budget = settings.budget
+    bought = f"{budget:.4g} labels" if budget >= 1 else f"labels for {100 * budget:.4g} % of the rows"
+    audit = "" if settings.audit_share is None else f", {100 * settings.audit_share:.4g} % of them audit"
+    return bought + audit + (f", in {settings.rounds} rounds" if settings.rounds > 1 else "")
 
 
 def show_mermaid(plan: Plan) -> str:

@@ -24,10 +24,16 @@ class EmbedTexts(Protocol):
 
 
 class Embed:
-    """Adds `vector` to each row. A row that failed before passes through with none."""
+    """Adds `vector` to each row. A row that failed before passes through with none.
 
-    def __init__(self, spec: EmbedStep, embed: EmbedTexts, store: VectorStore | None = None) -> None:
+    `identity`: what beside a text decides its vector, under which the store keeps it.
+    """
+
+    def __init__(
+        self, spec: EmbedStep, embed: EmbedTexts, store: VectorStore | None = None, identity: str = ""
+    ) -> None:
         self.spec, self._embed, self._store = spec, embed, store
+        self._identity = identity or spec.model
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         texts = {place: embed_text(row, self.spec) for place, row in enumerate(rows) if not row.get("failure")}
@@ -37,16 +43,12 @@ class Embed:
 
     def _vectors(self, texts: list[str]) -> NDArray[np.floating[Any]]:
         if self._store is not None:
-            return embed_cached(texts, self._embed, self._store, self._identity(), self.spec.store)
+            return embed_cached(texts, self._embed, self._store, self._identity, self.spec.store)
         # Equal texts are embedded once even without a store.
         distinct = list(dict.fromkeys(texts))
         place = {text: number for number, text in enumerate(distinct)}
         found = self._embed(distinct)
         return found[[place[text] for text in texts]].astype(self.spec.store) if texts else found
-
-    def _identity(self) -> str:
-        """What of the settings decides a vector: another compute type or length limit gives other numbers."""
-        return f"{self.spec.model}|{self.spec.compute}|{self.spec.max_tokens}"
 
 
 def embed_text(row: Row, spec: EmbedStep) -> str:

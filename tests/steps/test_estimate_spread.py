@@ -1,0 +1,67 @@
+"""What `rayjob plan` says of a spread: bought rows for certain, the others under an assumption between hard bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rayjob.spec.model import JobSpec, Step
+from rayjob.spec.spread import AskStep, PropagateStep, RepresentStep
+from rayjob.steps.estimate import StepEstimate
+from rayjob.steps.estimate_spread import find_asked
+from tests.cli.commands import call
+from tests.shared_data import ROOT
+
+
+def job(ask: dict[str, Any], **settings: Any) -> JobSpec:
+    steps = (
+        Step(kind="represent", name="represent", settings=RepresentStep(budget=settings.pop("budget", 0.05))),
+        Step(kind="ask", name="ask", settings=AskStep.model_validate(ask)),
+        Step(kind="propagate", name="propagate", settings=PropagateStep(**settings)),
+    )
+    empty = JobSpec.model_validate({"rayjob": 1, "name": "t", "input": "x", "output": "y"})
+    return empty.model_copy(update={"steps": steps})
+
+
+@pytest.mark.parametrize(
+    ("ask", "settings", "expected"),
+    [
+        ({}, {}, (500, 250, 500, 5250, 10_000)),
+        ({}, {"otherwise": "leave"}, (500, 250, 500, 500, 500)),
+        ({"from": "truth", "fields": {"a": "b"}}, {}, (500, 250, 0, 4750, 9500)),
+        ({"from": "sheet", "sheet": "s.csv"}, {"otherwise": "review"}, (500, 250, 0, 0, 0)),
+        ({}, {"budget": 20_000}, (10_000, 3_000, 10_000, 10_000, 10_000)),
+    ],
+)
+def test_rows_that_are_asked_about(ask: dict[str, Any], settings: dict[str, Any], expected: tuple[int, ...]) -> None:
+    found = find_asked(job(ask, **settings), 10_000)
+    assert found is not None
+    assert (found.bought, found.audit, found.least, found.expected, found.most) == expected
+
+
+def test_calls_are_scaled_and_a_spec_that_spreads_nothing_is_left_alone() -> None:
+    found = find_asked(job({}), 1000)
+    assert found is not None
+    assert found.scale([StepEstimate("first", "worker", 1000, 1, 1, 1)])[0].calls == pytest.approx(525)
+    assert find_asked(job({}), 0) is None
+    assert find_asked(JobSpec.model_validate({"rayjob": 1, "name": "t", "input": "x", "output": "y"}), 9) is None
+
+
+def test_plan_says_what_a_spread_asks_and_what_it_assumes() -> None:
+    done = call("plan", str(ROOT / "specs" / "spread.yaml"))
+    assert done.code == 0, done.err
+    assert "represent  labels for 20 % of the rows, 50 % of them audit" in done.out
+    assert "propagate  accepted at 95% precision, the rest: label" in done.out
+    said = " ".join(done.out.split())
+    assert "10 of 50 rows are asked of the model, 5 of them as audit; of the others 50% are assumed" in said
+    assert "for 30 rows (at least 10, at most 50)" in said
+
+
+def test_plan_counts_the_calls_of_an_embedding_model() -> None:
+    spec = ROOT / "specs" / "spread.yaml"
+    model = 'models.embedder={model: openai/small, api_base: "http://127.0.0.1:9/v1", price: {input_usd_per_mtok: 1}}'
+    done = call("plan", str(spec), "--set", model, "--set", "steps.0.embed={text: query, model: embedder, batch: 10}")
+    assert done.code == 0, done.err
+    line = next(line for line in done.out.splitlines() if line.startswith("embed "))
+    assert line.split()[1:3] == ["embedder", "5"]
