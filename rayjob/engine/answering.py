@@ -127,15 +127,22 @@ class Answering:
 
     def _write(self, name: str, rows: Sequence[Row], labels: Mapping[str, Mapping[str, LabelValue]]) -> None:
         known = [row for row in rows if row["uid"] in labels]
-        given = [{**row, "given": _given(labels[row["uid"]])} for row in known]
+        given = [{**row, "given": judged(labels[row["uid"]], row)} for row in known]
         table = finish_rows(given, self.resolved)
         if table.num_rows:
             write_parquet(self.folder.at("labels", name), table)
 
 
-def _given(labels: Mapping[str, LabelValue]) -> str:
-    """A person's labels, or the truth's: nothing is surer."""
-    return orjson.dumps({"labels": labels, "confidence": dict.fromkeys(labels, 1.0)}).decode()
+def judged(labels: Mapping[str, LabelValue], row: Row) -> str:
+    """A person's labels, or the truth's, as `given`: nothing is surer. One that was spread to the row and stayed as it
+    was keeps its confidence and where it came from."""
+    before = orjson.loads(row.get("given") or "{}")
+    spread = before.get("labels", {})
+    kept = {name for name, label in labels.items() if name in spread and spread[name] == label}
+    known = before.get("confidence", {})
+    confidence = {name: known[name] if name in kept else 1.0 for name in labels}
+    propagated = [entry for entry in before.get("propagated", ()) if entry["dimension"] in kept]
+    return orjson.dumps({"labels": labels, "confidence": confidence, "propagated": propagated}).decode()
 
 
 def _problem(found: SheetProblem, line: int) -> Problem:

@@ -82,6 +82,7 @@ class Atlas:
     silhouette: float | None = None
     dimensions: tuple[DimensionRow, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
+    dbcv: float | None = None
 
 
 def draw_atlas(atlas: Atlas) -> str:
@@ -206,7 +207,8 @@ def _clusters(atlas: Atlas) -> str:
     if not atlas.clusters:
         return ""
     outliers = sum(row.size for row in atlas.clusters if row.cluster < 0)
-    score = "" if atlas.silhouette is None else f", silhouette {atlas.silhouette:.2f}"
+    scores = {"silhouette": atlas.silhouette, "DBCV": atlas.dbcv}
+    score = "".join(f", {name} {value:.2f}" for name, value in scores.items() if value is not None)
     head = f"<h3>{sum(row.cluster >= 0 for row in atlas.clusters)} clusters, {outliers:,} outliers{score}</h3>"
     lines = (
         [

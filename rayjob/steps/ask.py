@@ -46,14 +46,25 @@ class Answered:
 
 
 def write_sheet(rows: Sequence[Row], dims: Sequence[Dimension]) -> bytes:
-    """The CSV that goes out: one line a row, its text, an empty cell a dimension. UTF-8 marked for Excel."""
+    """The CSV that goes out: one line a row, its text, a cell a dimension, empty where no label was accepted.
+
+    UTF-8 marked for Excel.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([UID, TEXT, *(dim.name for dim in dims)])
     for row in rows:
         shown = str(row.get("transcript") or row.get("query") or "")[:_MOST_CHARS]
-        writer.writerow([row["uid"], _defuse(shown), *("" for _ in dims)])
+        given = json.loads(row.get("given") or "{}").get("labels", {})
+        writer.writerow([row["uid"], _defuse(shown), *(_cell(given.get(dim.name)) for dim in dims)])
     return text.getvalue().encode("utf-8-sig", errors="replace")
+
+
+def _cell(label: LabelValue | None) -> str:
+    """A label as people write it; empty where there is none yet."""
+    if label is None or isinstance(label, str):
+        return label or ""
+    return "; ".join(label) or "none"
 
 
 def read_sheet(file: str, content: bytes, asked: Sequence[str], dims: Sequence[Dimension]) -> Answered:

@@ -39,7 +39,7 @@ def embed_cached(
     known = dict(store.load(sorted(set(keys))))
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
-        computed = embed(list(missing.values()))
+        computed = np.asarray(embed(list(missing.values())), dtype)
         fresh = dict(zip(missing, computed, strict=True))
         store.save(fresh)
         known.update(fresh)

@@ -35,8 +35,8 @@ class ClusterSettings:
 class Clustering:
     """A cluster for each row, -1 for outliers, numbered from 0 by falling size; the silhouette is of a sample.
 
-    `silhouette` (Rousseeuw 1987, -1..1, on up to `silhouette_rows` rows that are no outliers) is nan for fewer than
-    two clusters. DBCV is not computed: it needs all pairs within a cluster.
+    `silhouette` (Rousseeuw 1987, -1..1, on `silhouette_rows` rows that are no outliers) and `dbcv` (Moulavi et al.
+    2014, -1..1, on up to as many rows, outliers among them) are of random rows, and nan for fewer than two clusters.
     """
 
     labels: NDArray[np.int32]
@@ -45,6 +45,7 @@ class Clustering:
     outliers: int
     silhouette: float
     silhouette_rows: int
+    dbcv: float
 
 
 def cluster(vectors: Floats, settings: ClusterSettings) -> Clustering:
@@ -55,7 +56,8 @@ def cluster(vectors: Floats, settings: ClusterSettings) -> Clustering:
     labels = _by_size(raw)
     sizes = tuple(int(size) for size in np.bincount(labels[labels >= 0]))
     score, rows = _silhouette(vectors, labels, settings.seed)
-    return Clustering(labels, algorithm, sizes, int((labels == OUTLIER).sum()), score, rows)
+    density = _density(vectors, labels, settings.seed)
+    return Clustering(labels, algorithm, sizes, int((labels == OUTLIER).sum()), score, rows, density)
 
 
 def _settle(settings: ClusterSettings, rows: int) -> str:
@@ -135,7 +137,19 @@ def _by_size(raw: Ints) -> NDArray[np.int32]:
     return labels
 
 
-def _silhouette(vectors: Floats, labels: NDArray[np.int32], seed: int, limit: int = 2000) -> tuple[float, int]:
+#: Rows that the two indexes are computed of: both compare all pairs.
+SCORED_ROWS = 2_000
+
+
+def _density(vectors: Floats, labels: NDArray[np.int32], seed: int) -> float:
+    from rayjob.vectors.density import dbcv
+
+    rng = np.random.default_rng([seed, 6])
+    sample = np.sort(rng.choice(len(labels), min(SCORED_ROWS, len(labels)), replace=False))
+    return dbcv(unit(vectors[sample]), labels[sample])
+
+
+def _silhouette(vectors: Floats, labels: NDArray[np.int32], seed: int, limit: int = SCORED_ROWS) -> tuple[float, int]:
     from sklearn.metrics import silhouette_score
 
     kept = np.flatnonzero(labels != OUTLIER)

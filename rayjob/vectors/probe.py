@@ -79,5 +79,6 @@ def _regress(
     with warnings.catch_warnings():
         # 200 iterations short of convergence still rank; the audit judges the result, not the optimiser.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes")  # many tags and few labels are usual here
         fitted = LogisticRegression(C=strength, max_iter=200).fit(rows, classes)
     return fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,20 +12,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rayjob.engine.answering import judged
 from rayjob.engine.columns import PREPARED, to_table
 from rayjob.engine.embedding import VectorFiles, pool_of
 from rayjob.engine.parts import list_parts, write_subset
 from rayjob.engine.redo import take_back
 from rayjob.engine.sink import write_parquet
-from rayjob.engine.spread_blocks import SpreadWork, spread_part
+from rayjob.engine.spread_blocks import SpreadWork, divide, given_labels, spread_part
 from rayjob.engine.spread_table import open_table
-from rayjob.plan.resolve import Texts
+from rayjob.engine.tables import run_table_stage
+from rayjob.plan.graph import Operator, PlannedStep, Stage
+from rayjob.plan.resolve import Texts, resolve_texts
+from rayjob.spec.base import SpecError
 from rayjob.spec.model import JobSpec, Step
 from rayjob.spec.spread import AskStep
 from rayjob.steps.embed import vector_column
 from rayjob.steps.propagate import Propagated
 from rayjob.store.runfolder import RunFolder
-from tests.engine.rig import INTENT
+from rayjob.vectors.check import SpreadError
+from tests.engine.rig import INTENT, TOPIC
 
 ROWS = 6
 
@@ -72,8 +79,8 @@ def embedded(folder: RunFolder) -> list[str]:
     return uris
 
 
-def work(folder: RunFolder, otherwise: str) -> SpreadWork:
-    ask = AskStep.model_validate({"from": "truth", "fields": {"intent": "kind"}})
+def work(folder: RunFolder, otherwise: str, *more: str) -> SpreadWork:
+    ask = AskStep.model_validate({"from": "truth", "fields": dict.fromkeys(("intent", *more), "kind")})
     job = JobSpec.model_validate({"rayjob": 1, "name": "t", "input": "x", "taxonomy": "t", "output": folder.path})
     job = job.model_copy(update={"steps": (Step(kind="ask", name="ask", settings=ask),)})
     return SpreadWork(job, Texts(taxonomy={"intent.yaml": INTENT}), folder.path, "2-embed", "6-propagate", otherwise)
@@ -112,6 +119,42 @@ def test_every_row_of_a_part_goes_one_way(folder: RunFolder, otherwise: str, lab
     assert all(row["labels"] == {"intent": ""} and row["confidence"] == {"intent": None} for row in left)
 
 
+TWO = Texts(taxonomy={"intent.yaml": INTENT, "topic.yaml": TOPIC})
+
+
+def half_accepted(topic: bool) -> dict[str, Propagated]:
+    return {
+        "intent": Propagated("learn", 0.9, True, ("a#1#0",), (0.1,)),
+        "topic": Propagated(["web"], 0.4, topic, ("a#1#0",), (0.1,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "ways"), [("label", (["b"], ["a"])), ("review", (["b"], ["a"])), ("leave", (["a", "b"], []))]
+)
+def test_a_row_with_one_open_dimension_is_sent_on_with_the_label_it_has(
+    otherwise: str, ways: tuple[list[str], list[str]]
+) -> None:
+    resolved = resolve_texts(work(RunFolder("x"), otherwise, "topic").job, TWO)
+    found = [half_accepted(False), half_accepted(True)]
+    done, sent = divide([{"uid": "a"}, {"uid": "b"}], found, resolved, otherwise)
+    assert ([row["uid"] for row in done], [row["uid"] for row in sent]) == ways
+    given = json.loads(next(row["given"] for row in (*sent, *done) if row["uid"] == "a"))
+    assert (given["labels"], given["confidence"]) == ({"intent": "learn"}, {"intent": 0.9})
+    assert [entry["dimension"] for entry in given["propagated"]] == ["intent"]
+
+
+def test_a_judged_row_keeps_where_a_label_came_from_unless_a_person_changed_it() -> None:
+    row = {"given": json.dumps(given_labels(half_accepted(True)))}
+    kept = json.loads(judged({"intent": "debug", "topic": ["web"]}, row))
+    assert kept["labels"] == {"intent": "debug", "topic": ["web"]}
+    assert kept["confidence"] == {"intent": 1.0, "topic": 0.4}
+    assert [entry["dimension"] for entry in kept["propagated"]] == ["topic"]
+    assert json.loads(judged({"intent": "debug"}, {})) == {
+        "labels": {"intent": "debug"}, "confidence": {"intent": 1.0}, "propagated": [],
+    }  # fmt: skip
+
+
 def test_vectors_are_kept_by_text_and_found_by_another_process(tmp_path: Path) -> None:
     store = VectorFiles(str(tmp_path))
     store.save({"b" * 32: np.array([1, 2], np.float32), "a" * 32: np.array([3, 4], np.float32)})
@@ -140,3 +183,35 @@ def test_a_stage_takes_back_only_its_own_failures(tmp_path: Path) -> None:
     assert take_back(folder, "5-label-rest", ("timeout",)) == 1
     assert pq.read_table(folder.at("failures", "x.parquet"))["uid"].to_pylist() == ["a"]
     assert folder.parquet("checkpoints/5-label-rest") == []
+
+
+class RayTaskError(Exception):
+    """As Ray wraps what a task raised."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__("a long traceback")
+        self.cause = cause
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_the_user_must_fix_is_said_of_its_stage_however_deep_it_was_raised(wrapped: bool) -> None:
+    error = SpreadError("9 clusters were asked of 5 rows; ask for at most 5")
+
+    def fail(stage: Stage) -> None:
+        raise RayTaskError(error) if wrapped else error
+
+    step = PlannedStep("cluster", "cluster", "cpu", "table", (), (), ())
+    stage = Stage("3-cluster", (Operator("cpu", "table", (step,)),))
+    run: Any = SimpleNamespace(tables={"cluster": fail})
+    with pytest.raises(SpecError, match="stage 3-cluster.*9 clusters were asked of 5 rows; ask for at most 5"):
+        run_table_stage(run, stage)
+
+
+def test_a_bug_of_ours_is_not_passed_off_as_the_users() -> None:
+    def fail(stage: Stage) -> None:
+        raise ZeroDivisionError
+
+    step = PlannedStep("cluster", "cluster", "cpu", "table", (), (), ())
+    run: Any = SimpleNamespace(tables={"cluster": fail})
+    with pytest.raises(ZeroDivisionError):
+        run_table_stage(run, Stage("3-cluster", (Operator("cpu", "table", (step,)),)))

@@ -37,6 +37,17 @@ def test_the_sheet_goes_out_with_every_row_and_empty_cells():
     ]
 
 
+def test_labels_that_were_accepted_stand_in_the_sheet_and_only_the_others_are_open():
+    rows = [{**ROWS[0], "given": '{"labels": {"topics": ["data-base", "web"]}}'}, {**ROWS[1], "given": "{}"}]
+    rows.append({**ROWS[2], "given": '{"labels": {"intent": "chat", "topics": []}}'})
+    content = write_sheet(rows, DIMS)
+    lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    assert [line[2:] for line in lines[1:]] == [["", "data-base; web"], ["", ""], ["chat", "none"]]
+    answered = read_sheet("review.csv", content, ["a", "b", "c"], DIMS)
+    assert answered.problems == ()
+    assert (answered.labels, answered.open) == ({"c": {"intent": "chat", "topics": []}}, ("a", "b"))
+
+
 def test_an_untouched_sheet_is_all_open():
     answered = read_sheet("review.csv", write_sheet(ROWS, DIMS), ["a", "b", "c"], DIMS)
     assert answered.open == ("a", "b", "c")
