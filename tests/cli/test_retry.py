@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from rayjob.cli.run import UserError
 from rayjob.cli.specs import open_spec
 from rayjob.spec.models import ModelSpec
 from tests.cli.commands import call
+from tests.engine.leaks import SECRET, leaks, leaks_of_ray
 from tests.engine.rig import MARK, START, answer_of, make_job
-from tests.llm_server import Body, Script, serve
+from tests.llm_server import Body, Script, serve, status
 from tests.shared_data import ROOT
 
 
@@ -73,13 +75,17 @@ def retry(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.ray
 @pytest.mark.timeout(480)  # three runs, each with a Ray of its own
-def test_failed_rows_are_asked_another_model_and_merged(tmp_path: Path) -> None:
+def test_failed_rows_are_asked_another_model_and_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMALL_KEY", SECRET)
+    began = time.time()
+
     def answer(body: Body) -> str:
         mark = MARK.search(json.dumps(body["messages"]))
         return "no JSON" if mark and int(mark[1]) < 3 and body["model"] == "scripted" else answer_of(body)
 
-    with serve(Script(answer=answer)) as server:
+    with serve(Script(answer=answer, faults=[status(500, f"{SECRET} is a fine key")])) as server:
         job = make_job(tmp_path, server.url, rows=12)
+        job.sets.append("models.worker.api_key_env=SMALL_KEY")
         first = job.run()
         assert (first.code, job.column("failures", "kind")) == (1, ["unparsable"] * 3), first.out
         parts = job.manifest()["parts"]
@@ -101,3 +107,6 @@ def test_failed_rows_are_asked_another_model_and_merged(tmp_path: Path) -> None:
         assert job.run().code == 0
         assert server.outcomes["ok"] == before
         assert retry(job.out).stdout == f"{job.out}: nothing to do (failures: no failed row)\n"
+        assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
+    assert leaks(job.out, first.out + again.stdout + again.stderr) == []
+    assert leaks_of_ray(began) == []

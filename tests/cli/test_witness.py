@@ -60,7 +60,7 @@ def test_signals_are_passed_on_once_each() -> None:
     signal.signal(signal.SIGINT, lambda number, frame: got.append(number))
     print("ready", flush=True)
     while len(got) < 2:
-        signal.pause()
+        time.sleep(0.01)
     return 40 + len(got)
     """
     process = subprocess.Popen([sys.executable, "-c", SCRIPT.format(work=work.strip())], stdout=subprocess.PIPE)
@@ -88,10 +88,9 @@ def test_ctrl_c_reaches_the_driver_once() -> None:
     got = []
     signal.signal(signal.SIGINT, lambda number, frame: got.append(number))
     print("ready", flush=True)
-    signal.pause()
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    signal.signal(signal.SIGALRM, lambda number, frame: None)
-    signal.pause()  # a second one would come now
+    while not got:
+        time.sleep(0.01)
+    time.sleep(0.2)  # a second one would come now
     return 40 + len(got)
     """
     script = SCRIPT.format(work=work.strip())
@@ -109,6 +108,55 @@ def test_the_driver_dies_with_its_witness() -> None:
     process.wait(30)
     process.stdout.close()
     assert driver != process.pid
+
+
+TWICE = """
+import signal, sys, time
+from rayjob.cli import run
+from rayjob.cli.witness import run_witnessed
+
+run.SAME_INTERRUPT_S = float(sys.argv[1])
+
+class Session:
+    asked = 0
+    def interrupt(self):
+        self.asked += 1
+        print("asked", self.asked, flush=True)
+
+def work():
+    session = Session()
+    with run.stopping_cleanly(session):
+        print("ready", flush=True)
+        while not session.asked:
+            time.sleep(0.01)
+        print("going on", flush=True)
+        while sys.stdin.read(1):
+            pass
+    return session.asked
+
+sys.exit(run_witnessed(work, lambda code: run.say_lost(sys.argv[2], code)))
+"""
+
+
+@pytest.mark.parametrize(("same_s", "code"), [("0", 130), ("600", 1)], ids=["a second one", "one that came twice"])
+def test_the_second_interrupt_ends_the_run_at_once(tmp_path: Path, same_s: str, code: int) -> None:
+    run_of(tmp_path, this_process())
+    command = [sys.executable, "-c", TWICE, same_s, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == b"asked 1\n"
+    assert process.stdout.readline() == b"going on\n"
+    process.send_signal(signal.SIGINT)
+    if code == 130:
+        process.wait(30)  # and not for its input to end
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    run = RunFolder(str(tmp_path)).read_json("run.json") or {}
+    assert (run["status"], b"second interrupt" in said) == (
+        ("interrupted", True) if code == 130 else ("running", False)
+    )
 
 
 def test_a_process_is_gone_once_it_has_ended_and_not_where_nobody_can_tell() -> None:
