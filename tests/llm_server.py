@@ -52,6 +52,7 @@ class Script:
     """
 
     answer: Callable[[Body], str] = lambda body: '{"ok": true}'
+    embed: Callable[[str], Sequence[float]] = lambda text: [1.0, float(len(text))]
     faults: Sequence[Fault] = ()
     storm: dict[str, float] = field(default_factory=dict)
     latency_s: float = 0.0
@@ -89,6 +90,7 @@ class Provider:
         """The routes."""
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_post("/v1/embeddings", self.chat)
         app.router.add_get("/stats", self.stats)
         app.router.add_post("/v1/files", self.upload)
         app.router.add_get("/v1/files/{id}/content", self.content)
@@ -98,7 +100,7 @@ class Provider:
         return app
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """One completion, or a fault."""
+        """One completion (or one list of embeddings), or a fault."""
         body = orjson.loads(await request.read())
         if self.keep_bodies:
             self.bodies.append(body)
@@ -254,6 +256,8 @@ class Provider:
             assert request.transport is not None
             request.transport.close()
             return web.Response()
+        if "input" in body:
+            return self._embeddings(body)
         text, finish = self.script.answer(body), "stop"
         if fault is not None and fault.kind == "malformed":
             text = "Sure! " + text[:-1].replace('"', "'")
@@ -262,6 +266,16 @@ class Provider:
         elif fault is not None and fault.kind == "filtered":
             text, finish = "", "content_filter"
         return web.Response(body=self._completion(body, text, finish), content_type="application/json")
+
+    def _embeddings(self, body: Body) -> web.Response:
+        """A vector for each text of `input`, in any order: clients have to look at `index`."""
+        rows = [
+            {"object": "embedding", "index": place, "embedding": list(self.script.embed(text))}
+            for place, text in enumerate(body["input"])
+        ]
+        tokens = sum(len(text) for text in body["input"]) // 4
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return web.json_response({"object": "list", "data": rows[::-1], "model": body["model"], "usage": usage})
 
     def _completion(self, body: Body, text: str, finish: str) -> bytes:
         prompt = sum(len(message["content"]) for message in body["messages"]) // 4

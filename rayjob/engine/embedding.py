@@ -8,32 +8,45 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rayjob.engine.embed_remote import EmbeddingStoppedError, Remote, RemoteNetwork
 from rayjob.engine.parts import Part
 from rayjob.engine.sink import write_parquet
 from rayjob.spec.spread import EmbedStep
-from rayjob.steps.embed import Embed, read_vectors, vector_column
+from rayjob.steps.embed import Embed, EmbedTexts, read_vectors, vector_column
 from rayjob.store import files
 
 ROWS_A_CALL = 1_024
+SORTED = orjson.OPT_SORT_KEYS
 Vectors = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedWork:
-    """What an actor needs: the step, the parts, where their vectors go, where vectors are kept by text."""
+    """What an actor needs: the step, the parts, where their vectors go, where vectors are kept by text.
+
+    `remote`: the model behind an API that embeds; None where a network of our own does.
+    """
 
     spec: EmbedStep
     parts: tuple[Part, ...]
     stage: str
     kept: str
+    remote: Remote | None = None
 
     def file_of(self, part: Part) -> str:
         """The vectors of a part: columns place (row within the part), uid, vector; rows that failed are left out."""
         return f"{self.stage}/{part.name}.parquet"
+
+    def identity(self) -> str:
+        """What of the settings decides a vector: another model, compute type or length limit gives other numbers."""
+        if self.remote is not None:
+            return f"{self.remote.model.model}|{orjson.dumps(self.remote.model.params, option=SORTED).decode()}"
+        return f"{self.spec.model}|{self.spec.compute}|{self.spec.max_tokens}"
 
 
 class VectorFiles:
@@ -75,14 +88,27 @@ class EmbedPart:
     """The callable class that Ray Data keeps in each actor: numbers of parts in, counts of rows out."""
 
     def __init__(self, work: EmbedWork) -> None:
-        from rayjob.choice.embedder import Embedder  # imports torch: only in the actor
-
-        spec = work.spec
-        network = Embedder(spec.model, spec.device, spec.compute, spec.batch, spec.max_tokens)
-        self.work, self.embed = work, Embed(spec, network, VectorFiles(work.kept))
+        self.remote = RemoteNetwork(work.remote) if work.remote is not None else None
+        self.work = work
+        self.embed = Embed(work.spec, self.remote or load(work.spec), VectorFiles(work.kept), work.identity())
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {"rows": np.array([self._embed(self.work.parts[int(item)]) for item in batch["item"]])}
+        return {"rows": np.array([self._part(self.work.parts[int(item)]) for item in batch["item"]])}
+
+    def _part(self, part: Part) -> int:
+        """Rows embedded; 0 where the run ends meanwhile. What an API was paid for a part is noted beside it."""
+        if self.remote is None:
+            return self._embed(part)
+        before = self.remote.spent()
+        try:
+            rows = self._embed(part)
+        except EmbeddingStoppedError:
+            return 0
+        now = self.remote.spent()
+        self.remote.tell()
+        note = orjson.dumps({name: now[name] - before[name] for name in now})
+        files.write_atomic(f"{self.work.stage}/{part.name}.json", note)
+        return rows
 
     def _embed(self, part: Part) -> int:
         table = part.read(["uid", "failure", *self.work.spec.reads])
@@ -97,6 +123,13 @@ class EmbedPart:
 
     def _vectors(self, rows: list[dict[str, Any]]) -> Vectors:
         return np.stack([row["vector"] for row in self.embed(rows)])
+
+
+def load(spec: EmbedStep) -> EmbedTexts:
+    """The network of our own."""
+    from rayjob.choice.embedder import Embedder  # imports torch: only in the actor
+
+    return Embedder(spec.model, spec.device, spec.compute, spec.batch, spec.max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +149,24 @@ def pool_of(resources: Mapping[str, float], gpus_per_actor: float, parts: int) -
     return Pool(max(1, min(parts, int(resources.get("CPU", 1)) - 3)), 1.0, 0.0)
 
 
+def sum_spent(work: EmbedWork) -> dict[str, float]:
+    """What whole parts cost where an API embeds: calls, tokens, dollars; empty where none does."""
+    if work.remote is None:
+        return {}
+    found: dict[str, float] = {"calls": 0, "tokens": 0, "cost_usd": 0.0}
+    for part in work.parts:
+        name = f"{work.stage}/{part.name}.json"
+        for key, value in (orjson.loads(files.read_bytes(name)) if files.exists(name) else {}).items():
+            found[key] += value
+    return {**found, "cost_usd": round(found["cost_usd"], 9)}
+
+
 def run_embed(ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Any) -> None:
     """Embed the parts that have no vectors yet; each is whole or absent, so a killed stage goes on where it was."""
     left = [part for part in work.parts if not files.exists(work.file_of(part))]
     if not left:
         return
-    pool = pool_of(ray.cluster_resources(), gpus_per_actor, len(left))
+    pool = pool_of(ray.cluster_resources(), gpus_per_actor if work.remote is None else 0.0, len(left))
     numbers = [{"item": part.number} for part in left]
     dataset = ray.data.from_items(numbers, override_num_blocks=len(left)).map_batches(
         EmbedPart,

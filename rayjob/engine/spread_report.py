@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "stages/spreading.json"
 POINTS = 800
+EMBEDDING = ("calls", "tokens", "cost_usd")
 CURVE_ROWS = 5_000
 TEXT_CHARS = 400
 
@@ -47,6 +48,7 @@ def write_summary(
             "rows": len(table), "bought": len(bought.uids), "audit": int(bought.chosen.is_audit.sum()),
             "otherwise": spreading.settings("propagate").otherwise, "thresholds": thresholds, "spread": spread,
             "curve": [*curve, [len(bought.uids), round(final, 6)]], "map": draw_map(spreading, bought, fitted),
+            "embedding": {name: fact for name, fact in spreading.facts("embed").items() if name in EMBEDDING},
         },
     )  # fmt: skip
 
@@ -87,8 +89,8 @@ def draw_map(spreading: Spreading, bought: Bought, fitted: Spreader) -> dict[str
             }
             for group in found
         ]  # fmt: skip
-    known = spreading.facts("cluster").get("silhouette")
-    return {"dimension": dimension, "points": points, "clusters": groups, "silhouette": known}
+    known = {name: spreading.facts("cluster").get(name) for name in ("silhouette", "dbcv")}
+    return {"dimension": dimension, "points": points, "clusters": groups, **known}
 
 
 def _told(found: Propagated, own: Mapping[str, LabelValue], kind: str) -> dict[str, Any]:
@@ -125,6 +127,8 @@ def read_spreading(folder: RunFolder, stats: Mapping[str, Any]) -> tuple[dict[st
         return None
     rows = [_dimension(name, kept, stats) for name in kept["thresholds"]]
     section = {name: kept[name] for name in ("rows", "bought", "audit", "otherwise", "curve")}
+    if kept.get("embedding"):  # an API embedded: what it was paid
+        section["embedding"] = kept["embedding"]
     section["dimensions"] = {row["dimension"]: row for row in rows}
     shown = DimensionRow.__dataclass_fields__
     drawn = kept["map"]
@@ -136,6 +140,7 @@ def read_spreading(folder: RunFolder, stats: Mapping[str, Any]) -> tuple[dict[st
         drawn["silhouette"],
         tuple(DimensionRow(**{name: value for name, value in row.items() if name in shown}) for row in rows),
         tuple((count, share) for count, share in kept["curve"]),
+        drawn.get("dbcv"),
     )
     return section, Fragment("Spreading", Markup(draw_atlas(atlas)))  # noqa: S704 - it escapes every text from data
 

@@ -16,12 +16,16 @@ import pyarrow.parquet as pq
 from rayjob.engine.answering import Answering
 from rayjob.engine.bought import Bought, read_bought, read_chosen, write_chosen
 from rayjob.engine.columns import PREPARED, split_failures
-from rayjob.engine.embedding import EmbedWork, run_embed
+from rayjob.engine.embed_remote import Remote
+from rayjob.engine.embedding import EmbedWork, run_embed, sum_spent
+from rayjob.engine.governor import start_governor
+from rayjob.engine.operator import Secrets
 from rayjob.engine.parts import Part, list_parts, write_subset
 from rayjob.engine.sink import write_parquet
 from rayjob.engine.spread_blocks import SpreadWork, spread_part
 from rayjob.engine.spread_report import write_summary
 from rayjob.engine.spread_table import SpreadTable, open_table
+from rayjob.llm.limits import limits_of
 from rayjob.plan.graph import Stage
 from rayjob.spec.spread import AskStep, ClusterStep, EmbedStep, PropagateStep, RepresentStep
 from rayjob.steps.cluster import Cluster
@@ -78,13 +82,33 @@ class Spreading:
             return
         self.run.say("embedding")
         work = EmbedWork(
-            self.settings("embed"), tuple(self.parts), self.folder.stage(stage.name), self.folder.at("vectors")
-        )
-        run_embed(self.run.ray, work, self.job.run.gpus_per_actor, lambda: self.run.why)
+            self.settings("embed"), tuple(self.parts), self.folder.stage(stage.name), self.folder.at("vectors"),
+            self._remote(),
+        )  # fmt: skip
+        share = self.job.run.gpus_per_actor
+        if work.remote is None:
+            run_embed(self.run.ray, work, share, lambda: self.run.why)
+        else:
+            self.run.watch(work.remote.governor, lambda: run_embed(self.run.ray, work, share, self._ending))
         if self.run.why:
             return
         self._pass_failures(stage)
-        self._mark(stage, {"rows": sum(part.rows for part in self.parts), "parts": len(self.parts)})
+        facts = {"rows": sum(part.rows for part in self.parts), "parts": len(self.parts), **sum_spent(work)}
+        self._mark(stage, facts)
+
+    def _remote(self) -> Remote | None:
+        """The model of the spec that embeds, within its limits and the budget; None for a network of our own."""
+        spec: EmbedStep = self.settings("embed")
+        if spec.model not in self.job.models:
+            return None
+        run, limits = self.run.manifest.run, limits_of(self.job.models)
+        governor = start_governor(self.job.run.governor, run, limits, self.run.manifest.budget_left())
+        secrets = Secrets(self.run.request.secrets)
+        return Remote(run, spec.model, self.job.models[spec.model], governor, spec.batch, secrets)
+
+    def _ending(self) -> str:
+        """Why the run is to end, also while a stage is being watched."""
+        return self.run.why or (self.run.watcher.why if self.run.watcher is not None else "")
 
     def _pass_failures(self, stage: Stage) -> None:
         for part in self.parts:
@@ -101,9 +125,10 @@ class Spreading:
         found = Cluster(self.settings("cluster"))(self.table.vectors)
         columns = pa.table({"uid": self.table.uids, "cluster": found.labels})
         write_parquet(self.folder.at("stages", stage.name, "clusters.parquet"), columns)
-        silhouette = None if np.isnan(found.silhouette) else round(found.silhouette, 4)
-        facts = {"clusters": len(found.sizes), "outliers": found.outliers, "silhouette": silhouette}
-        self._mark(stage, {**facts, "algorithm": found.algorithm})
+        scores = {"silhouette": found.silhouette, "dbcv": found.dbcv}
+        facts = {"clusters": len(found.sizes), "outliers": found.outliers, "algorithm": found.algorithm}
+        told = {name: None if np.isnan(score) else round(score, 4) for name, score in scores.items()}
+        self._mark(stage, {**facts, **told})
 
     @cached_property
     def clusters(self) -> np.ndarray[Any, np.dtype[np.int32]] | None:

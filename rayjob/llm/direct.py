@@ -6,6 +6,7 @@ For servers whose API *is* OpenAI's (vLLM, SGLang, gateways). A provider with qu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import aiohttp
 import orjson
@@ -35,12 +36,14 @@ def goes_direct(spec: ModelSpec) -> bool:
 class DirectTransport:
     """One connection pool to one server. Raises ValueError for a provider it has no address of."""
 
+    path = "/chat/completions"
+
     def __init__(self, spec: ModelSpec, env: Mapping[str, str], secrets: Sequence[str] = ()) -> None:
         provider, _, self._model = spec.model.partition("/")
         base = spec.api_base or BASES.get(provider, "")
         if not base or not self._model:
             raise ValueError(f"transport direct: no address for {spec.model!r}; set api_base or transport: litellm")
-        self._url = base.rstrip("/") + "/chat/completions"
+        self._url = base.rstrip("/") + self.path
         key = env.get(spec.api_key_env or _DEFAULT_KEYS.get(provider, ""), "")
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._secrets = (*secrets, key)
@@ -49,7 +52,7 @@ class DirectTransport:
 
     async def send(self, call: Call) -> Answer:
         """See Transport.send."""
-        body = orjson.dumps({"model": self._model, **call.body()})
+        body = orjson.dumps({"model": self._model, **self._body(call)})
         try:
             async with self._open().post(self._url, data=body, headers=self._headers) as response:
                 payload = await response.read()
@@ -60,6 +63,12 @@ class DirectTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError("connection", redact(f"{type(error).__name__}: {error}", self._secrets)) from None
         return self._read(payload)
+
+    def _body(self, call: Call) -> dict[str, object]:
+        return call.body()
+
+    def _read_data(self, data: Mapping[str, Any]) -> Answer:
+        return read_completion(data)
 
     async def close(self) -> None:
         """See Transport.close."""
@@ -85,8 +94,8 @@ class DirectTransport:
     def _read(self, payload: bytes) -> Answer:
         try:
             data = orjson.loads(payload)
-            if "error" in data and "choices" not in data:  # some gateways answer 200 with an error inside
+            if "error" in data and not data.keys() & {"choices", "data"}:  # some gateways answer 200 with it inside
                 raise ProviderError("server", redact(str(data["error"]), self._secrets))
-            return read_completion(data)
+            return self._read_data(data)
         except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
-            raise ProviderError("server", f"not a chat completion ({type(error).__name__}: {error})") from None
+            raise ProviderError("server", f"not an answer of {self.path} ({type(error).__name__}: {error})") from None

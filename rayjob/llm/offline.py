@@ -80,12 +80,17 @@ def _handler(litellm: Any, model: OfflineModel) -> Any:
     return OfflineLexical()
 
 
+def count_usage(messages: Sequence[Mapping[str, Any]], text: str) -> tuple[int, int]:
+    """Tokens of a prompt and its answer, estimated: four characters each."""
+    asked = sum(len(str(message.get("content") or "")) for message in messages)
+    return asked // _CHARS_PER_TOKEN, max(1, len(text) // _CHARS_PER_TOKEN)
+
+
 def respond(litellm: Any, model: OfflineModel, call: Mapping[str, Any]) -> Any:
-    """One call as LiteLLM makes it → its ModelResponse. Tokens are estimated, four characters each."""
+    """One call as LiteLLM makes it → its ModelResponse. Tokens are estimated."""
     messages = call["messages"]
     text = model.answer(messages, _schema_of(call.get("optional_params") or {}))
-    prompt_tokens = sum(len(str(message.get("content") or "")) for message in messages) // _CHARS_PER_TOKEN
-    completion_tokens = max(1, len(text) // _CHARS_PER_TOKEN)
+    prompt_tokens, completion_tokens = count_usage(messages, text)
     message = litellm.Message(role="assistant", content=text)
     return litellm.ModelResponse(
         model=call["model"],

