@@ -12,6 +12,8 @@ WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 #: `si_code` of the terminal's Ctrl-C, which reaches the whole process group and needs no passing on.
 FROM_KERNEL = 0x80
 PR_SET_PDEATHSIG = 1
+#: Said in the place of an exit code by work that ended with an exception, which chooses the code further up.
+NO_CODE = 255
 
 
 def run_witnessed(work: Callable[[], int], lost: Callable[[int], int]) -> int:
@@ -29,16 +31,22 @@ def run_witnessed(work: Callable[[], int], lost: Callable[[int], int]) -> int:
         _die_with_parent()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reads)
+        code = NO_CODE
         try:
-            return work()
+            code = work()
+            return code
         finally:
-            os.write(writes, b".")
+            os.write(writes, bytes([code]))
     os.close(writes)
     code = _wait(child)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    has_ended = os.read(reads, 1) == b"."
+    said = os.read(reads, 1)
     os.close(reads)
-    return code if has_ended else lost(code)
+    if not said:
+        return lost(code)
+    if said[0] != NO_CODE:
+        return said[0]  # whatever became of the process afterwards, while Ray was taken down
+    return code if code >= 0 else 128 - code
 
 
 def _die_with_parent() -> None:
