@@ -143,6 +143,7 @@ class Run:
 
     def _ask(self, stage: Stage, source: str, rows: int, slowdown: int) -> None:
         models = tuple(name for operator in stage.operators for name in operator.models)
+        ray = self.ray  # started by now: the next line counts its CPUs
         shape = shape_of(self.job, models, rows, count_cpus(), slowdown)
         self.say(f"starting {shape.actors} LLM actor{'s' if shape.actors > 1 else ''}")
         limits = limits_of(self.job.models)
@@ -159,12 +160,12 @@ class Run:
             steps=tuple(step.name for step in stage.steps()),
             governor=governor,
             ledger_path=self.ledger_path(),
-            ledger_index=share_index(self.ray, self.ledger_path()),
+            ledger_index=share_index(ray, self.ledger_path()),
             rows_in_flight=shape.rows_in_flight,
             target="labels" if not any(step.kind == "generate" for step in stage.steps()) else f"stages/{stage.name}",
             secrets=Secrets(self.request.secrets),
         )
-        self.watch(governor, lambda: run_label(self.ray, work, source, self.folder, stage.name, shape))
+        self.watch(governor, lambda: run_label(ray, work, source, self.folder, stage.name, shape))
 
     def ledger_path(self) -> str:
         """Where answers are kept; nowhere when every model is free."""
