@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 
 from rayjob.plan.describe import describe_steps
-from rayjob.plan.resolve import Resolved, prompt_file
+from rayjob.plan.reading import prompt_file
+from rayjob.plan.resolve import Resolved
 from rayjob.spec.models import ModelSpec
 
 #: Settings of a model that change how it is called, not what it answers.
