@@ -68,7 +68,7 @@ class Commands(TyperGroup):
             sys.exit(EXIT_INTERRUPTED)
         except SpecError as error:
             self._say(f"{len(error.problems)} problem{'s' if len(error.problems) != 1 else ''}:\n{error}")
-        except Exception as error:
+        except Exception as error:  # told by its name: importing our own classes would load Ray and torch
             if not is_for_the_user(error):
                 raise
             self._say(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import os
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 from rayjob.plan.check import check_and_compile, find_problems
 from rayjob.plan.graph import Plan
-from rayjob.plan.resolve import Reader, Resolved, read_files, why_unreadable
+from rayjob.plan.reading import Reader, why_unreadable
+from rayjob.plan.resolve import Resolved, read_files
 from rayjob.spec.base import Problem, SpecError
 from rayjob.spec.load import LoadedSpec, read_spec
 
@@ -79,8 +81,21 @@ def open_spec(path: str, overrides: Sequence[str] = ()) -> Opened:
     try:
         text = AnyReader().read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(path, 0, "", f"cannot read the spec: {why_unreadable(error)}")]) from error
+        message = f"cannot read the spec: {why_unreadable(error)}{_did_you_mean(path)}"
+        raise SpecError([Problem(path, 0, "", message)]) from error
     return open_text(text, path, overrides)
+
+
+def _did_you_mean(path: str) -> str:
+    """A local spec that is named alike, or that stands in the folder that was given."""
+    if "://" in path or os.path.isfile(path):
+        return ""
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    have = [*glob.glob(os.path.join(glob.escape(folder), "*.yaml")), *glob.glob("specs/*.yaml")]
+    names = {os.path.basename(spec).removesuffix(".yaml"): spec for spec in sorted(have)}
+    wanted = os.path.basename(path).removesuffix(".yaml")
+    near = [*names] if os.path.isdir(path) else difflib.get_close_matches(wanted, names)
+    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 def open_text(text: str, path: str, overrides: Sequence[str] = ()) -> Opened:

@@ -8,7 +8,7 @@ from rayjob.cli.specs import AnyReader
 from rayjob.labels.rules import parse_rules
 from rayjob.labels.taxonomy import Taxonomy, is_dimension_file, parse_taxonomy
 from rayjob.labels.taxonomy_lint import lint
-from rayjob.plan.resolve import why_unreadable
+from rayjob.plan.reading import why_unreadable
 from rayjob.spec.base import Problem, SpecError
 
 app = typer.Typer(name="taxonomy", help="Check a taxonomy.", no_args_is_help=True)

@@ -21,7 +21,7 @@ def run_table_stage(run: Run, stage: Stage) -> None:
         if run.tables is None:
             run.tables = {**Spreading(run).stages(), **Choosing(run).stages()}
         run.tables[kind](stage)
-    except Exception as error:
+    except Exception as error:  # Ray wraps the one for the user in others of its own, and importing it loads torch
         told = _for_the_user(error)
         if told is None:
             raise
