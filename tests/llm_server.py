@@ -286,7 +286,8 @@ class Provider:
         message = {"role": "assistant", "content": text}
         choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "message": message}
         if body.get("logprobs"):
-            choice["logprobs"] = {"content": [{"token": text[:1], "logprob": -0.1, "top_logprobs": []}]}
+            pieces = [text[at : at + 4] for at in range(0, len(text), 4)]
+            choice["logprobs"] = {"content": [{"token": one, "logprob": -0.1, "top_logprobs": []} for one in pieces]}
         return orjson.dumps(
             {
                 "id": "x",

@@ -20,6 +20,7 @@ class Question:
     """One LLM call: the messages, the model's name in the spec, and what of its settings this call overrides.
 
     `sample` tells repeated draws of one question apart, so that the ledger does not answer the second with the first.
+    `logprobs` asks for the token probabilities of the answer, where the provider gives them.
     `static` leading messages are the same for every row of the step: where a provider is told what to cache, that.
     `plain` messages are the same question in plainer words, asked once where a content filter refused the first.
     """
@@ -35,6 +36,7 @@ class Question:
     shorter: Sequence[Mapping[str, str]] = ()
     dimensions: tuple[str, ...] = ()
     static: int = 0
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

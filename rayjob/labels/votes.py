@@ -23,7 +23,8 @@ def vote(values: Sequence[LabelValue], dim: Dimension) -> Verdict:
     """The majority of at least one value; a tie goes to what came first.
 
     Single-select: the most frequent tag, agreement is its share. Multi-select: every tag that more than half of the
-    answers hold, agreement is the mean Jaccard index of the answers and that set (two empty sets agree fully).
+    answers hold, or half of them with the first; agreement is the mean Jaccard index of the answers and that set (two
+    empty sets agree fully).
     """
     sets = [frozenset([value] if isinstance(value, str) else value) for value in values]
     is_split = len(set(sets)) > 1
@@ -31,7 +32,7 @@ def vote(values: Sequence[LabelValue], dim: Dimension) -> Verdict:
         winner, count = Counter(str(value) for value in values).most_common(1)[0]
         return Verdict(winner, count / len(values), is_split)
     holders = Counter(tag for value in values for tag in dict.fromkeys(value))
-    kept = [tag for tag, count in holders.items() if 2 * count > len(values)]
+    kept = [tag for tag, count in holders.items() if 2 * count + (tag in sets[0]) > len(values)]
     return Verdict(kept, sum(jaccard(found, frozenset(kept)) for found in sets) / len(sets), is_split)
 
 
@@ -43,10 +44,11 @@ def jaccard(left: frozenset[str], right: frozenset[str]) -> float:
 def merge_answers(answers: Sequence[Resolved], dims: Sequence[Dimension], by_agreement: bool) -> Resolved:
     """The majority of several answers; beside it what each of them left on record, each thing once.
 
-    Confidence is the agreement, or the mean of what the answers said of themselves where any said anything.
+    Confidence is the agreement (none where only one answer is left to agree with itself), or the mean of what the
+    answers said of themselves where any said anything.
     """
     if len(answers) == 1:
-        return answers[0]
+        return replace(answers[0], confidence=dict.fromkeys(answers[0].confidence)) if by_agreement else answers[0]
     verdicts = {dim.name: vote([answer.labels[dim.name] for answer in answers], dim) for dim in dims}
     confidence = {
         name: verdict.agreement if by_agreement else _mean([answer.confidence.get(name) for answer in answers])

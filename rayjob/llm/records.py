@@ -41,6 +41,8 @@ def question_key(question: Question, spec: ModelSpec) -> bytes:
         "schema": question.schema,
         "sample": question.sample,
     }
+    if question.logprobs:  # only then, so that answers paid before there was such a question keep their keys
+        asked["logprobs"] = True
     return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()[:KEY_BYTES]
 
 

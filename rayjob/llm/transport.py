@@ -21,6 +21,7 @@ class Call:
     temperature: float | None
     max_tokens: int
     response_format: Mapping[str, object] | None = None
+    logprobs: bool = False
     static: int = 0  # leading messages that every row shares; changes the price alone, and is in no key
 
     def body(self) -> dict[str, object]:
@@ -30,6 +31,8 @@ class Call:
             body["temperature"] = self.temperature
         if self.response_format is not None:
             body["response_format"] = self.response_format
+        if self.logprobs:
+            body["logprobs"] = True
         return body
 
 
@@ -75,6 +78,7 @@ def call_of(question: Question, spec: ModelSpec, structured: str) -> Call:
         temperature=spec.temperature if question.temperature is None else question.temperature,
         max_tokens=question.max_tokens or spec.max_tokens,
         response_format=response_format(question.schema, structured),
+        logprobs=question.logprobs,
         static=question.static,
     )
 

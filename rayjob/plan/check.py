@@ -81,12 +81,36 @@ def _models(loaded: LoadedSpec) -> Iterator[Problem]:
             checked = isinstance(step.settings, LabelStep | ArbitrateStep | MapStep) or step.kind == "generate"
             if checked and isinstance(name, str) and name not in have:
                 yield loaded.text.problem((*loaded.step_path(index), field), unknown("model", name, have))
+        if isinstance(step.settings, LabelStep):
+            yield from _second_models(loaded, index, step.settings, have)
     for name, model in loaded.job.models.items():
         path = ("models", name, "fallback")
         if model.fallback is not None and model.fallback not in have:
             yield loaded.text.problem(path, unknown("model", model.fallback, have))
         elif name in _fallbacks(loaded.job, name):
             yield loaded.text.problem(path, f"'{name}' ends up falling back to itself; leave out one fallback")
+
+
+def _second_models(loaded: LoadedSpec, index: int, settings: LabelStep, have: Sequence[str]) -> Iterator[Problem]:
+    """Models of `also_ask` that are not there, or that are the same as one that is asked anyway."""
+    asked = {name: loaded.job.models[name] for name in settings.models if name in loaded.job.models}
+    for position, name in enumerate(settings.also_ask):
+        path = (*loaded.step_path(index), "also_ask", position)
+        if name not in have:
+            yield loaded.text.problem(path, unknown("model", name, have))
+        same = [other for other in settings.models[: position + 1] if _is_same(asked.get(other), asked.get(name))]
+        if same:
+            message = (
+                f"'{name}' is the model that '{same[0]}' is, and would agree with itself; samples: 2 asks it twice"
+            )
+            yield loaded.text.problem(path, message)
+
+
+def _is_same(one: ModelSpec | None, other: ModelSpec | None) -> bool:
+    """Whether the ledger would give both one answer."""
+    if one is None or other is None:
+        return False
+    return (one.model, one.params, one.temperature) == (other.model, other.params, other.temperature)
 
 
 def _written_models(loaded: LoadedSpec) -> list[str] | None:

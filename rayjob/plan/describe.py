@@ -71,12 +71,14 @@ def _models(step: Step, resolved: Resolved) -> tuple[str, ...]:
             label.settings.model for label in resolved.job.steps_of("label") if isinstance(label.settings, LabelStep)
         ]
         return tuple(dict.fromkeys(found))
+    if isinstance(settings, LabelStep):
+        return settings.models
     if isinstance(settings, MapStep):
         return (settings.unmapped_with,)
     model = getattr(settings, "model", None)
     if isinstance(settings, EmbedStep) and model not in resolved.job.models:
         return ()  # a network of its own, not a model behind LiteLLM
-    return (model,) if isinstance(settings, LabelStep | ArbitrateStep | GenerateStep | EmbedStep) and model else ()
+    return (model,) if isinstance(settings, ArbitrateStep | GenerateStep | EmbedStep) and model else ()
 
 
 def _prepare(step: Step, resolved: Resolved) -> Edges:

@@ -17,6 +17,9 @@ class LabelStep(SpecModel):
     name: str | None = Field(default=None, description="Name in plans, calls and failures.")
     dimensions: tuple[str, ...] = Field(min_length=1, description="Dimensions of the taxonomy that this call answers.")
     model: str = Field(description="Name of a model of this spec.")
+    also_ask: tuple[str, ...] = Field(
+        default=(), description="More models that are asked the same; the majority is the label, ties go to `model`."
+    )
     prompt: str = Field(description="Jinja template of the messages, relative to the spec.")
     temperature: float | None = Field(default=None, ge=0, le=2, description="Overrides the model's.")
     max_tokens: int | None = Field(default=None, ge=1, description="Overrides the model's.")
@@ -24,9 +27,10 @@ class LabelStep(SpecModel):
         default="aliases",
         description="`aliases`: other spellings and tags of other dimensions are understood; `exact`: ids only.",
     )
-    confidence: Literal["self", "samples", "logprobs"] = Field(
+    confidence: Literal["self", "samples", "models", "logprobs"] = Field(
         default="self",
-        description="Where confidence comes from: the model's word, agreement of samples, token probabilities.",
+        description="Where confidence comes from: the model's word, agreement of samples, agreement of the models "
+        "(`also_ask`), token probabilities.",
     )
     samples: int = Field(default=1, ge=1, le=25, description="Answers drawn per row; the majority is the label.")
 
@@ -34,9 +38,23 @@ class LabelStep(SpecModel):
     def _samples_suffice(self) -> LabelStep:
         if self.confidence == "samples" and self.samples < 2:
             raise ValueError("confidence: samples needs samples: 2 or more")
+        if self.confidence == "models" and not self.also_ask:
+            raise ValueError("confidence: models needs also_ask: one model or more")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("a model stands twice in model and also_ask; samples asks one model several times")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError("a dimension stands twice in dimensions")
         return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that is asked."""
+        return (self.model, *self.also_ask)
+
+    @property
+    def by_agreement(self) -> bool:
+        """Whether confidence is how far answers agree."""
+        return self.confidence in ("samples", "models")
 
 
 class When(SpecModel):
@@ -47,7 +65,9 @@ class When(SpecModel):
         description="Threshold, one per dimension (others are not looked at), or `calibrated`: those of the "
         "calibration file. No confidence is not low.",
     )
-    disagreement: bool = Field(default=False, description="Also where the samples of the label step did not all agree.")
+    disagreement: bool = Field(
+        default=False, description="Also where the samples or models of the label step did not all agree."
+    )
     any: bool = Field(default=False, description="Every dimension, whatever its confidence.")
 
 

@@ -64,26 +64,30 @@ class Arbitrate:
         dims = open_dims(row, step.dims)
         if not dims:
             return set()
-        asking = Asking(step.name, step.spec.model, dims, step.spec.temperature, step.spec.samples)
-        answers = await self._answers(step, row, asker, asking)
+        answers = await self._answers(step, row, asker, step.asking(dims))
         if not answers:
             return set()
         before = _labels_of(row, dims)
         for column in ("unmapped", "canonicalized"):  # what the answer that is replaced left behind
             names = {dim.name for dim in dims}
             row[column] = [entry for entry in row[column] if entry["dimension"] not in names]
-        take_answer(row, merge_answers(answers, dims, step.spec.confidence == "samples"), step.taxonomy)
+        take_answer(row, step.combine(answers, dims), step.taxonomy)
         return _differing(before, _labels_of(row, dims))
 
     async def _ask_again(self, step: Label, dims: tuple[Dimension, ...], row: Row, asker: Asker) -> set[str]:
         """New answers about some dimensions, taken as `accept` says; the dimensions whose label changed."""
         accept, spec = self.spec.accept, self.spec
         draws = accept.majority_of - 1 if isinstance(accept, MajorityOf) else 1
-        asking = Asking(self.name, spec.model or step.spec.model, dims, spec.temperature, draws)
+        # Numbered after the label step's draws: where every dimension is doubtful the question is the very same one,
+        # and the ledger would answer it with the answer that is doubted.
+        first = step.spec.samples
+        asking = Asking(self.name, spec.model or step.spec.model, dims, spec.temperature, draws, first)
         answers = await self._answers(step, row, asker, asking)
         if not answers:
             return set()
         found = merge_answers(answers, dims, by_agreement=False)
+        # A calibration of agreement says nothing of what one answer says of itself.
+        found = found if step.spec.by_agreement else step.calibrate(found)
         if isinstance(accept, MajorityOf):
             found = _with_first(row, answers, found, dims)
         before = _labels_of(row, dims)

@@ -124,11 +124,11 @@ def _estimate(
 ) -> Iterable[StepEstimate]:
     settings = step.settings
     if isinstance(settings, LabelStep):
-        mine, model = prompts[step.name], settings.model
-        again = count_again(mine, _asked_of(models[model], earlier, models), models[model])
+        mine, calls = prompts[step.name], total * settings.samples
         answer = TOKENS_A_DIMENSION * len(settings.dimensions) + 6
-        calls = total * settings.samples
-        yield StepEstimate(step.name, model, calls, mine.fixed_tokens, mine.varying_tokens, answer, "", again)
+        for model in settings.models:
+            again = count_again(mine, _asked_of(models[model], earlier, models), models[model])
+            yield StepEstimate(step.name, model, calls, mine.fixed_tokens, mine.varying_tokens, answer, "", again)
     elif isinstance(settings, ArbitrateStep):
         times = settings.accept.majority_of - 1 if isinstance(settings.accept, MajorityOf) else 1
         for mine in prompts.values():
@@ -150,7 +150,7 @@ def with_calls(steps: Sequence[StepEstimate], calls: Mapping[tuple[str, str], in
     left = dict(calls)
     for step in steps:
         name = step.step.partition(" (")[0]
-        parts = [other for other in steps if other.step.partition(" (")[0] == name]
+        parts = [other for other in steps if other.step.partition(" (")[0] == name and other.model == step.model]
         share = left.get((name, step.model), 0)
         count = share if step is parts[-1] else share // len(parts)
         left[name, step.model] = share - count
@@ -160,7 +160,11 @@ def with_calls(steps: Sequence[StepEstimate], calls: Mapping[tuple[str, str], in
 
 def _asked_of(spec: ModelSpec, earlier: Sequence[Prompts], models: Mapping[str, ModelSpec]) -> list[Prompts]:
     """Those prompts that went to the same model at the same place, whatever the spec calls it."""
-    return [prompts for prompts in earlier if limit_key(models[prompts.label.spec.model]) == limit_key(spec)]
+    return [
+        prompts
+        for prompts in earlier
+        if limit_key(spec) in [limit_key(models[name]) for name in prompts.label.spec.models]
+    ]
 
 
 def estimate_times(resolved: Resolved, steps: Sequence[StepEstimate], latency_s: float = LATENCY_S) -> list[ModelTime]:

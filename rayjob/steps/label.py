@@ -20,10 +20,13 @@ from rayjob.steps.row import STATE, Row, add_reply, fail_row, open_dims, prompt_
 
 Calibration = Mapping[str, CalibrationMap]
 
+NO_LOGPROBS = "no token probabilities came with the answer, so its confidence is not known"
+
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How a label question is put this time. `samples` draws are numbered from `first_sample`."""
+    """How a label question is put this time: to the model and to those of `also`, `samples` draws each, numbered from
+    `first_sample`."""
 
     step: str
     model: str
@@ -31,6 +34,7 @@ class Asking:
     temperature: float | None = None
     samples: int = 1
     first_sample: int = 0
+    also: tuple[str, ...] = ()
 
 
 class Label:
@@ -54,16 +58,34 @@ class Label:
         if row["failure"]:
             return row
         row[STATE]["seen"][self.name] = tuple(row["labels"])
-        spec, dims = self.spec, open_dims(row, self.dims)
+        dims = open_dims(row, self.dims)
         if not dims:
             return row
         try:
-            answers = await self.ask(row, asker, Asking(self.name, spec.model, dims, spec.temperature, spec.samples))
+            answers = await self.ask(row, asker, self.asking(dims))
         except CallFailedError as error:
             return fail_row(row, self.name, error)
         row[STATE]["split"] += find_split(answers, dims)
-        take_answer(row, merge_answers(answers, dims, spec.confidence == "samples"), self.taxonomy)
+        take_answer(row, self.combine(answers, dims), self.taxonomy)
         return row
+
+    def asking(self, dims: tuple[Dimension, ...]) -> Asking:
+        """How the spec wants these dimensions asked about."""
+        spec = self.spec
+        return Asking(self.name, spec.model, dims, spec.temperature, spec.samples, also=spec.also_ask)
+
+    def combine(self, answers: Sequence[Resolved], dims: Sequence[Dimension]) -> Resolved:
+        """The majority of this step's answers, with the confidence that its calibration was fitted to, mapped."""
+        return self.calibrate(merge_answers(answers, dims, self.spec.by_agreement))
+
+    def calibrate(self, found: Resolved) -> Resolved:
+        """The same with calibrated confidence."""
+        if not self.calibration:
+            return found
+        stated = found.confidence.items()
+        return replace(
+            found, confidence={name: apply_calibration(score, self.calibration.get(name)) for name, score in stated}
+        )
 
     async def ask(self, row: Row, asker: Asker, asking: Asking) -> list[Resolved]:
         """The answers to this step's question, put as `asking` says; their calls are added to the row.
@@ -71,7 +93,9 @@ class Label:
         Draws that fail are left out as long as one answers; raises CallFailedError where none does.
         """
         base = self.question(row, asking)
-        questions = [replace(base, sample=asking.first_sample + number) for number in range(asking.samples)]
+        draws = range(asking.first_sample, asking.first_sample + asking.samples)
+        models = (asking.model, *asking.also)
+        questions = [replace(base, model=model, sample=draw) for model in models for draw in draws]
         done = await asyncio.gather(
             *(asker.ask(question, lambda text: parse_answer(text, asking.dims)) for question in questions),
             return_exceptions=True,
@@ -108,6 +132,7 @@ class Label:
             shorter=LazyMessages(lambda: render_question(self.prompt, shorten(values), only)),
             dimensions=tuple(dim.name for dim in asking.dims),
             static=self.static,
+            logprobs=self.spec.confidence == "logprobs",
         )
 
     def visible_labels(self, row: Row) -> dict[str, object]:
@@ -126,9 +151,6 @@ class Label:
         if self.spec.confidence == "logprobs":
             answer = replace(answer, confidence=confidence_of_tokens(reply.logprobs, dims), issues=())
         found = resolve(answer, dims, self.taxonomy, self.spec.tags)
-        if not self.calibration:
-            return found
-        stated = found.confidence.items()
-        return replace(
-            found, confidence={name: apply_calibration(score, self.calibration.get(name)) for name, score in stated}
-        )
+        if self.spec.confidence == "logprobs" and not reply.logprobs:
+            return replace(found, issues=(*found.issues, NO_LOGPROBS))
+        return found

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rayjob.llm.via_litellm import caches_when_told
-from rayjob.plan.resolve import Resolved, prompt_file, resolve_texts
+from rayjob.plan.reading import prompt_file
+from rayjob.plan.resolve import Resolved, resolve_texts
 from rayjob.spec.label import LabelStep
 from rayjob.spec.models import ModelSpec
 from rayjob.steps.estimate import StepEstimate, estimate_steps
@@ -90,7 +91,7 @@ def find_obstacles(resolved: Resolved) -> list[str]:
     """Why a row's calls share no conversation at a model, one sentence each: the models of the label steps."""
     found = []
     labels = [step.settings for step in resolved.job.steps if isinstance(step.settings, LabelStep)]
-    for name in dict.fromkeys(label.model for label in labels):
+    for name in dict.fromkeys(name for label in labels for name in label.models):
         spec = resolved.job.models[name]
         if caches_when_told(spec.model):
             found.append(

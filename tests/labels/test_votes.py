@@ -30,7 +30,9 @@ def test_single_select_votes(values: list[LabelValue], winner: str, agreement: f
         ([["go"], ["go"]], ["go"], 1.0, False),
         ([[], []], [], 1.0, False),
         ([["go", "python"], ["python", "go"]], ["go", "python"], 1.0, False),
-        ([["go"], ["python"]], [], 0.0, True),
+        ([["go"], ["python"]], ["go"], 0.5, True),
+        ([[], ["go"]], [], 0.5, True),
+        ([["go"], ["python"], ["python"], []], [], 0.25, True),
         ([["go"], ["go", "python"], []], ["go"], (1 + 0.5 + 0) / 3, True),
     ],
 )

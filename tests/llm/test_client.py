@@ -224,9 +224,12 @@ def test_unknown_model_name_is_internal() -> None:
 
 def test_logprobs_come_back(transport: str) -> None:
     with serve() as provider:
-        models = {"worker": spec(provider, transport=transport, params={"logprobs": True})}
-        outcomes, _ = ask_all(models, question())
-    assert answer(outcomes[0])[1].logprobs == (("{", -0.1),)
+        models = {"worker": spec(provider, transport=transport)}
+        outcomes, _ = ask_all(models, question(logprobs=True), question("Another."))
+    pieces = answer(outcomes[0])[1].logprobs
+    assert "".join(piece for piece, _ in pieces) == answer(outcomes[0])[1].text
+    assert {logprob for _, logprob in pieces} == {-0.1}
+    assert answer(outcomes[1])[1].logprobs == ()
 
 
 def test_garbage_bodies_are_server_errors() -> None:

@@ -191,6 +191,15 @@ def test_samples_that_disagree_can_be_what_makes_an_answer_doubtful() -> None:
     assert len(script.asked) == 5
 
 
+def test_a_question_asked_again_is_another_draw() -> None:
+    """Else the ledger would answer the doubt with the doubted answer."""
+    full = answering(intent="learn", language=[], domain=[], concept=[], context="snippet")
+    script = Script(lambda question: full)
+    go(script, ArbitrateStep(when=When(any=True)), label_steps("{{ transcript }}", samples=2))
+    drawn = [(question.messages[-1]["content"], question.sample) for question in script.asked]
+    assert len(set(drawn)) == len(drawn) / 2  # the two label steps of the test have one prompt
+
+
 def test_only_the_dimensions_named_are_asked_again() -> None:
     script = Script([doubtful(intent=0.1, domain=0.1), SURE, answering(domain=["automation"])])
     go(script, ArbitrateStep(dimensions=("domain",)))

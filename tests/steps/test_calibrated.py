@@ -37,6 +37,15 @@ def test_stated_confidence_is_mapped_and_what_has_no_map_stays() -> None:
     assert row["confidence"]["language"] == 0.9
 
 
+def test_agreement_is_mapped_after_the_answers_are_counted() -> None:
+    spec = LabelStep(dimensions=CHARACTER, model="worker", prompt="p.j2", also_ask=("second",), confidence="models")
+    step = Label("character", spec, SMALL, Template("{{ transcript }}", "p.j2"), CALIBRATION.dimensions)
+    other = answering(intent="debug", language=["python"], domain=[])
+    row = go([step], Script([ANSWER, other]))
+    assert row["confidence"]["intent"] == 0.1 + 0.5 * 0.4
+    assert row["confidence"]["language"] == 1.0
+
+
 def test_calibrated_thresholds_arbitrate_what_no_threshold_promises() -> None:
     spec = with_thresholds(ArbitrateStep.model_validate({"when": {"confidence_below": "calibrated"}}), _Resolved())  # type: ignore[arg-type]
     assert spec.when.confidence_below == {"intent": 0.6, "language": 1.0}

@@ -11,7 +11,7 @@ import pytest
 from rayjob.labels.asking import CallFailedError, Question, Reply
 from rayjob.labels.prompt import Template
 from rayjob.spec.label import LabelStep
-from rayjob.steps.label import Label
+from rayjob.steps.label import NO_LOGPROBS, Label
 from rayjob.steps.row import Row, finish_row, start_row
 from tests.labels.small import CAPABILITY, CHARACTER, SMALL
 from tests.steps.asking import Script, answering
@@ -150,6 +150,34 @@ def test_draws_that_fail_are_left_out_while_one_answers() -> None:
     assert (row["labels"]["intent"], row["failure"]) == ("learn", None)
     row = go([character(samples=2)], Script([CallFailedError("server", "down"), CallFailedError("timeout", "slow")]))
     assert row["failure"]["kind"] == "server"
+
+
+def test_models_agree_into_a_majority_and_the_first_wins_a_tie() -> None:
+    drawn = [
+        answering(intent="learn", language=["go"], domain=[]),
+        answering(intent="build", language=["python"], domain=[]),
+    ]
+    script = Script(list(drawn))
+    row = go([character(also_ask=("second",), confidence="models")], script)
+    assert (row["labels"]["intent"], row["labels"]["language"]) == ("learn", ["go"])
+    assert {name: row["confidence"][name] for name in CHARACTER} == {"intent": 0.5, "language": 0.5, "domain": 1.0}
+    assert [(question.model, question.sample) for question in script.asked] == [("worker", 0), ("second", 0)]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"samples": 2, "confidence": "samples"}, {"also_ask": ("b",), "confidence": "models"}]
+)
+def test_one_answer_alone_agrees_with_nobody(settings: dict[str, Any]) -> None:
+    good = answering(intent="learn", language=[], domain=[])
+    row = go([character(**settings)], Script([good, CallFailedError("server", "down")]))
+    assert row["labels"]["intent"] == "learn"
+    assert set(row["confidence"].values()) == {None}
+
+
+def test_a_provider_without_token_probabilities_is_said() -> None:
+    row = go([character(confidence="logprobs")], Script([answering(intent="learn", language=[], domain=[])]))
+    assert row["confidence"]["intent"] is None
+    assert row["issues"] == [NO_LOGPROBS]
 
 
 def test_confidence_from_token_probabilities() -> None:
