@@ -33,7 +33,7 @@ _DISPUTED: Said = ("\x00disputed",)
 
 
 def calibrate(
-    run: Annotated[str, typer.Argument(help="Run folder or labelled file whose rows carry confidence.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or labelled file whose rows carry confidence.")],
     gold: Annotated[str, typer.Option(help="Gold file that says which answers are right.")] = "",
     review: Annotated[str, typer.Option(help="A review's folder instead; disputed rows count as wrong.")] = "",
     out: Annotated[str, typer.Option("--out", "-o", help="Where to write the calibration.")] = "calibration.yaml",

@@ -33,7 +33,9 @@ USER_ERRORS = (LabelledError, StoreError, ConditionError)
 
 
 def compare(
-    sides: Annotated[list[str], typer.Argument(help="Run folders or labelled files (local or s3://), in order.")],
+    sides: Annotated[
+        list[str], typer.Argument(metavar="SIDE", help="Run folders or labelled files, local or s3://, in order.")
+    ],
     reference: Annotated[str, typer.Option(help="Labels to measure all sides against, such as a gold file.")] = "",
     key: Annotated[str, typer.Option(help="Join by auto, id or uid.")] = "auto",
     bootstrap: Annotated[int, typer.Option(help="Bootstrap draws.", min=10)] = 1000,
@@ -77,10 +79,10 @@ def check_key(key: str) -> str:
     return key
 
 
-def read_sides(paths: Sequence[str]) -> list[Labelled]:
+def read_sides(paths: Sequence[str], command: str = "compare") -> list[Labelled]:
     """Read every side; sides of one name are told apart by as much of their path as it takes."""
     if len(paths) < 2:
-        raise LabelledError(f"compare needs two sides or more, found {len(paths)}")
+        raise LabelledError(f"{command} needs two runs or labelled files at least, found {len(paths)}")
     read = [read_labelled(path) for path in paths]
     names = [side.name for side in read]
     depth = 1

@@ -32,7 +32,7 @@ _SHOWN = 12
 
 @app.command("build")
 def build(
-    runs: Annotated[list[str] | None, typer.Argument(help="Runs over the same rows.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Runs over the same rows.")] = None,
     out: Annotated[str, typer.Option("--out", "-o", help="Gold file to write (.jsonl).")] = "gold.jsonl",
     review: Annotated[str, typer.Option(help="A review's folder: what people said, instead of runs.")] = "",
     quality: Annotated[
@@ -50,7 +50,7 @@ def build(
         if review:
             gold, left = _from_review(review, by)
         else:
-            gold, left = build_gold(read_sides(runs or []), quality, _now(), by, digest)
+            gold, left = build_gold(read_sides(runs or [], "gold build"), quality, _now(), by, digest)
         _write(out, gold, left_open, left)
     except ERRORS as error:
         refuse(error)
@@ -112,7 +112,7 @@ def open_table(left: Sequence[Open]) -> Table:
 
 @app.command("merge")
 def merge(
-    golds: Annotated[list[str], typer.Argument(help="Gold files.")],
+    golds: Annotated[list[str], typer.Argument(metavar="GOLD", help="Gold files.")],
     out: Annotated[str, typer.Option("--out", "-o", help="Gold file to write.")],
     prefer: Annotated[str, typer.Option(help="Where equals differ: refuse (leave open) or last.")] = "refuse",
 ) -> None:
@@ -134,7 +134,7 @@ def _read(path: str) -> Gold:
 
 @app.command("check")
 def check(
-    gold: Annotated[str, typer.Argument(help="Gold file.")],
+    gold: Annotated[str, typer.Argument(metavar="GOLD", help="Gold file.")],
     taxonomy: Annotated[str, typer.Option(help="Folder of the taxonomy.")],
 ) -> None:
     """Find tags that the taxonomy no longer has. Exit 1 where there are some."""
@@ -155,7 +155,7 @@ def check(
 
 @app.command("score")
 def score(
-    run: Annotated[str, typer.Argument(help="Run folder or labelled file.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or labelled file.")],
     gold: Annotated[str, typer.Option(help="Gold file to measure against.")] = "",
     review: Annotated[str, typer.Option(help="A review's folder: every answer counts, disputed rows too.")] = "",
     tags: Annotated[bool, typer.Option("--tags", help="Per-tag precision and recall too.")] = False,

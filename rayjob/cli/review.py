@@ -35,7 +35,9 @@ _SHOWN = 12
 
 @app.command("export")
 def export(
-    runs: Annotated[list[str], typer.Argument(help="The run to review; more runs say where models disagree.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN", help="The run to review; more say where models disagree.")
+    ],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder to write the review to.")],
     form: Annotated[str, typer.Option("--as", help="csv, xlsx or label-studio.")] = "csv",
     rows: Annotated[int, typer.Option(help="How many rows.", min=1)] = 100,
@@ -155,8 +157,10 @@ def _rows(
 
 @app.command("import")
 def import_(
-    folder: Annotated[str, typer.Argument(help="The review's folder.")],
-    sheets: Annotated[list[str], typer.Argument(help="Sheets that came back: .csv, .xlsx, or Label Studio's JSON.")],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The review's folder.")],
+    sheets: Annotated[
+        list[str], typer.Argument(metavar="SHEET", help="What came back: .csv, .xlsx, Label Studio's JSON.")
+    ],
     reviewer: Annotated[str, typer.Option(help="Who answered, where the sheet does not say.")] = "",
 ) -> None:
     """Take sheets back: check every answer, keep aside what is none, list conflicts."""
@@ -177,7 +181,7 @@ def import_(
 
 
 @app.command("status")
-def status(folder: Annotated[str, typer.Argument(help="The review's folder.")]) -> None:
+def status(folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The review's folder.")]) -> None:
     """What is done, what is left, where reviewers differ and how far they agree."""
     try:
         review = read_review(folder)

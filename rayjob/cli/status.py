@@ -6,7 +6,7 @@ import time
 
 import typer
 
-RUN = typer.Argument(..., help="The run's output folder, local or s3://.")
+RUN = typer.Argument(..., metavar="RUN", help="The run's output folder, local or s3://.")
 
 
 def status(run: str = RUN) -> None:

@@ -67,7 +67,9 @@ def _write(folder: str, name: str, content: bytes) -> str:
 
 
 def read_review(folder: str) -> Review:
-    """The review in a folder. Raises SheetError where review.json was changed into something else."""
+    """The review in a folder. Raises SheetError where there is none, or review.json was changed into something else."""
+    if not files.exists(_at(folder, REVIEW)):
+        raise SheetError(f"{folder}: no {REVIEW} in this folder; `rayjob review export` makes one")
     try:
         return Review.model_validate_json(files.read_bytes(_at(folder, REVIEW)))
     except ValidationError as bad:
