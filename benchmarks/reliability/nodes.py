@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reliability.growing import growing_cluster
 from tests.engine.rig import Job, make_job, provider, wait, wait_until
 
 CPUS = 4
@@ -78,35 +79,30 @@ def share(rows: int) -> bool:
 
 def grow(rows: int) -> bool:
     """One node; two more come while actors wait for slots."""
-    from ray.cluster_utils import AutoscalingCluster
+    import ray
 
-    worker = {"resources": {"CPU": CPUS}, "node_config": {}, "min_workers": 0, "max_workers": 2}
-    cluster = AutoscalingCluster(
-        head_resources={"CPU": CPUS}, worker_node_types={"worker": worker}, idle_timeout_minutes=5
-    )
     folder = Path(tempfile.mkdtemp(prefix="rayjob-nodes-"))
-    cluster.start()
-    try:
-        with provider(latency_s=1.0) as (server, paid):
-            job = make_job(folder, server.url, rows, 60, env={"RAY_ADDRESS": "auto"})
-            process = job.start("--set", "run.actors={min: 10, max: 30}")
-            code = wait(process, 600)
-            right = told(job, rows, paid, code)
-    finally:
-        print(f"nodes at the end: {nodes_alive()}")
-        cluster.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-    return right
+    with growing_cluster(CPUS, 2) as address, provider(latency_s=1.0) as (server, paid):
+        ray.init(address, log_to_driver=False, namespace="looking-on")
+        job = make_job(folder, server.url, rows, 60, env={"RAY_ADDRESS": address})
+        began, before = time.monotonic(), nodes_alive()
+        process = job.start("--set", "run.actors={min: 10, max: 30}")
+        grown = wait_until(lambda: nodes_alive() == 3, process, 300)
+        print(
+            f"{before} node at first, {nodes_alive()} after {time.monotonic() - began:.0f} s, {paid.total()} calls made"
+        )
+        code = wait(process, 600)
+        ray.shutdown()
+        right = told(job, rows, paid, code)
+    shutil.rmtree(folder, ignore_errors=True)
+    return right and grown
 
 
 def nodes_alive() -> int:
-    """Nodes of the cluster that runs here."""
+    """Nodes of the cluster that this process is connected to."""
     import ray
 
-    ray.init("auto", log_to_driver=False)
-    found = len([node for node in ray.nodes() if node["Alive"]])
-    ray.shutdown()
-    return found
+    return len([node for node in ray.nodes() if node["Alive"]])
 
 
 def main() -> None:
