@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -62,17 +63,14 @@ def newest(folder: Path) -> Path:
 
 
 def phases(run: Path, began: float, wall_s: float) -> list[tuple[str, float]]:
-    """From the run's own events: until it speaks, Ray, preparing, labelling, ending."""
-    at = {}
+    """What the run said it was at, and for how long; before its first word it imports."""
+    said = [("imports", began)]
     for line in (run / "events.jsonl").read_text().splitlines():
         event = json.loads(line)
-        at.setdefault((event["event"], event.get("stage", "")), event["t"])
-    times = sorted(at.items(), key=lambda item: item[1])
-    stages = [(name[1], t) for name, t in times if name[0] == "stage_started"]
-    done = [t for name, t in times if name[0] == "stage_done"]
-    found = [("imports", at["run_started", ""] - began), ("starting Ray", stages[0][1] - at["run_started", ""])]
-    found += [(f"stage {name}", end - start) for (name, start), end in zip(stages, done, strict=True)]
-    return [*found, ("stats, report, shutting down", began + wall_s - done[-1])]
+        if event["event"] == "progress" and event["phase"] != said[-1][0]:
+            said.append((re.sub(r" \d+ ", " ", event["phase"]), event["t"]))
+    ends = [t for _, t in said[1:]] + [began + wall_s]
+    return [(name, end - start) for (name, start), end in zip(said, ends, strict=True)]
 
 
 if __name__ == "__main__":
