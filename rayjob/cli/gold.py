@@ -213,9 +213,11 @@ def score_tables(scores: Sequence[Score], tags: bool) -> list[Table]:
 
 def arbitration_table(scores: Sequence[Score]) -> Table:
     """What arbitration changed, for the better and for the worse."""
-    changed = [(one.dimension, one.arbitrated) for one in scores if one.arbitrated]
+    asked = [(one.dimension, one.arbitrated) for one in scores if one.arbitrated]
     rows = tuple(
-        (name, str(one.better), str(one.worse), str(one.still_wrong), number(one.p)) for name, one in changed if one
+        (name, str(one.better), str(one.worse), str(one.still_wrong), number(one.p))
+        for name, one in asked
+        if one.better + one.worse + one.still_wrong
     )
     columns = ("dimension", "made right", "made wrong", "wrong still", "p")
     return Table("What arbitration changed", columns, rows, "p: sign test that right and wrong are equally likely.")
@@ -239,5 +241,6 @@ def review_table(scores: Sequence[ReviewScore], conflicts: int) -> Table:
         for one in scores
     )  # fmt: skip
     columns = ("dimension", "rows", "by two", "agrees with a reviewer", "accuracy, corrected", "reviewers err")
-    note = f"Corrected for reviewers' own errors, estimated where two judged a row. {conflicts} conflicts count too."
+    count = f" {conflicts} conflict{'s' if conflicts != 1 else ''} count too." if conflicts else ""
+    note = f"Corrected for reviewers' own errors, estimated where two judged a row.{count}"
     return Table("Accuracy against reviewers", columns, rows, note)

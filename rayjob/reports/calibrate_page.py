@@ -10,7 +10,7 @@ from rayjob.reports.confidence_maps import Outcomes, apply_map
 from rayjob.reports.table import Table, number, percent
 from rayjob.spec.quality import CalibrationFile, DimensionCalibration
 
-_SIZE, _EDGE = 240, 34
+_SIZE, _EDGE = 250, 40
 
 
 def calibration_table(made: CalibrationFile) -> Table:
@@ -40,9 +40,12 @@ def _number(value: float | None) -> str:
 
 def calibration_pictures(outcomes: Sequence[Outcomes], made: CalibrationFile) -> list[str]:
     """A reliability curve per dimension: hollow dots as stated, filled ones calibrated (on the rows of the fit)."""
-    return [
-        f"<h2>Reliability</h2><div>{''.join(_curve(one, made.dimensions[one.dimension]) for one in outcomes)}</div>"
-    ]
+    curves = "".join(_curve(one, made.dimensions[one.dimension]) for one in outcomes)
+    note = (
+        "Each dot is a tenth of the rows or more: confidence against the share that was right. Hollow: as stated. Filled: "
+        "calibrated, on the rows of the fit. On the line confidence is honest; dashed: the threshold."
+    )
+    return [f'<h2>Reliability</h2><p class="note">{note}</p><div>{curves}</div>']
 
 
 def _curve(outcomes: Outcomes, fitted: DimensionCalibration) -> str:
@@ -55,19 +58,30 @@ def _curve(outcomes: Outcomes, fitted: DimensionCalibration) -> str:
         f'<svg role="img" width="{_SIZE}" height="{_SIZE}" xmlns="http://www.w3.org/2000/svg">'
         f'<rect x="{x0}" y="{y1}" width="{x1 - x0}" height="{y0 - y1}" fill="none" stroke="#c8d0d9"/>'
         f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="#c8d0d9"/>{"".join(dots)}'
+        f"{_ticks()}"
         f'<text x="{(x0 + x1) / 2}" y="{_SIZE - 8}" text-anchor="middle">{name}: confidence</text>'
-        f'<text x="12" y="{(y0 + y1) / 2}" text-anchor="middle" transform="rotate(-90 12 {(y0 + y1) / 2})">right</text>'
+        f'<text x="11" y="{(y0 + y1) / 2}" text-anchor="middle" transform="rotate(-90 11 {(y0 + y1) / 2})">right</text>'
         f"{_threshold(fitted)}</svg>"
     )
+
+
+def _ticks() -> str:
+    """0, a half and 1 on both axes."""
+    below = (f'<text x="{_x(v)}" y="{_SIZE - 21}" text-anchor="middle">{v:g}</text>' for v in (0, 0.5, 1))
+    beside = (f'<text x="{_EDGE - 4}" y="{_y(v) + 4}" text-anchor="end">{v:g}</text>' for v in (0, 0.5, 1))
+    return "".join([*below, *beside])
 
 
 def _x(value: float) -> float:
     return round(_EDGE + value * (_SIZE - 6 - _EDGE), 1)
 
 
+def _y(value: float) -> float:
+    return round(_SIZE - _EDGE - value * (_SIZE - _EDGE - 6), 1)
+
+
 def _dot(one: Bin, fill: str) -> str:
-    y = round(_SIZE - _EDGE - one.accuracy * (_SIZE - _EDGE - 6), 1)
-    return f'<circle cx="{_x(one.confidence)}" cy="{y}" r="4" fill="{fill}" stroke="#16566e"/>'
+    return f'<circle cx="{_x(one.confidence)}" cy="{_y(one.accuracy)}" r="4" fill="{fill}" stroke="#16566e"/>'
 
 
 def _threshold(fitted: DimensionCalibration) -> str:

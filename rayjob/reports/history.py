@@ -33,11 +33,18 @@ def history_tables(found: Comparison) -> list[Table]:
             _table(f"History: {metric} against {name}", found, versions, (metric, how)) for metric, how in _AGAINST
         ]
     own = [_table(f"History: {_TITLES[metric]}", found, versions, (metric, how)) for metric, how in _OWN]
-    return [table for table in [*tables, *own] if table.rows]
+    return [table for table in [*tables, *own] if table.rows and not _is_nothing(table)]
+
+
+def _is_nothing(table: Table) -> bool:
+    """Whether all versions are at zero throughout, as violations should be."""
+    return not any(digit in cell for row in table.rows for cell in row[1:] for digit in "123456789")
 
 
 def _table(title: str, found: Comparison, versions: Sequence[int], metric: tuple[str, Shown]) -> Table:
-    names = dict.fromkeys(name for step in found.steps for name in step.changes)
+    names = sorted(
+        dict.fromkeys(name for step in found.steps for name in step.changes), key=lambda name: name == OVERALL
+    )
     rows = []
     for name in names:
         changes = [step.changes.get(name, {}).get(metric[0]) for step in found.steps]
