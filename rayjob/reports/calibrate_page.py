@@ -42,8 +42,8 @@ def calibration_pictures(outcomes: Sequence[Outcomes], made: CalibrationFile) ->
     """A reliability curve per dimension: hollow dots as stated, filled ones calibrated (on the rows of the fit)."""
     curves = "".join(_curve(one, made.dimensions[one.dimension]) for one in outcomes)
     note = (
-        "Each dot is a tenth of the rows or more: confidence against the share that was right. Hollow: as stated. Filled: "
-        "calibrated, on the rows of the fit. On the line confidence is honest; dashed: the threshold."
+        "Each dot is a tenth of the rows or more: confidence against the share that was right. Hollow: as stated. "
+        "Filled: calibrated, on the rows of the fit. On the line confidence is honest; dashed: the threshold."
     )
     return [f'<h2>Reliability</h2><p class="note">{note}</p><div>{curves}</div>']
 
