@@ -1,7 +1,8 @@
 """Which of two reasonings is better: every figure of docs/choice.md, measured on a folder of judged reasonings.
 
-    python benchmarks/choice.py --data DIR [--out choice.json] [--seeds 0 1 2] [--tested 5] [--work DIR]
+    python benchmarks/choice.py --data DIR [--out choice.json] [--seeds 0 1 2] [--tested 1] [--work DIR] [--limit-s N]
 
+Members are kept in --work: after --limit-s seconds it ends with code 3, and the same command goes on.
 DIR holds pairs of files NAME.jsonl (question, cot or reasoning, answer, correct, qid, model; model_acc and peer_answers
 where there are any) and NAME_pairs.jsonl ({qid, good, bad}). Any set of these fields runs, without retuning.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,27 +20,19 @@ import numpy as np
 import torch
 
 from rayjob.choice.baselines import measure_baselines
+from rayjob.choice.corpus import Corpus, read_corpus, score_pairs, sibling_logits
+from rayjob.choice.fold import Outcome, TrainSettings, run_fold
 from rayjob.choice.guards import Held, run_guards
-from rayjob.choice.scores import Interval, Scores, score
+from rayjob.choice.scores import Interval, Scores
 from rayjob.choice.split import split_questions
-from rayjob.choice.train import (
-    Corpus,
-    Outcome,
-    TrainSettings,
-    lengths,
-    network_logits,
-    pooled_scores,
-    read_corpus,
-    run_fold,
-    sibling_logits,
-)
+from rayjob.choice.train import pooled_scores
 
 
 class Folder:
     """Members between two runs of the benchmark, so that a run that was stopped goes on."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, until: float = float("inf")) -> None:
+        self.path, self.until = path, until
 
     def read(self, name: str) -> bytes | None:
         """The bytes, None where there are none."""
@@ -52,6 +46,9 @@ class Folder:
         part = file.with_suffix(".part")
         part.write_bytes(data)
         part.replace(file)
+        if time.monotonic() > self.until:
+            print(f"time is up; {name} is written, the same command goes on from there", file=sys.stderr)
+            raise SystemExit(3)
 
 
 def main() -> None:
@@ -62,13 +59,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".choice-benchmark"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--tested", type=int, default=5, help="folds held out in turn per seed; 5: every pair is tested"
+        "--tested", type=int, default=1, help="folds held out in turn per seed; 5: every pair is tested"
     )
+    parser.add_argument("--limit-s", type=float, default=float("inf"), help="end after this; run again to go on")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    until = time.monotonic() + args.limit_s
     settings = TrainSettings(seeds=tuple(args.seeds), tested=args.tested)
     corpora = {name: read_set(args.data, name) for name in find_sets(args.data)}
-    outcomes = {name: run_set(name, corpus, settings, Folder(args.work)) for name, corpus in corpora.items()}
+    files = Folder(args.work, until)
+    outcomes = {name: run_set(name, corpus, settings, files) for name, corpus in corpora.items()}
     results = {name: measure(name, corpora, outcomes, settings) for name in corpora}
     args.out.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     print(f"\nwritten: {args.out}")
@@ -128,7 +128,7 @@ def measure(
     for label, interval in baselines.items():
         print(f"| baseline: {label.replace('_', ' ')} | {interval} | | | |")
     cross = {label: value for label, value in scores.items() if "→" in label and value is not None}
-    guards = run_guards(found[0].network, Held(corpus.reasonings, found[0].pairs, found[0].logits), cross)
+    guards = run_guards(found[0].judge, Held(corpus.reasonings, found[0].pairs, found[0].logits), cross)
     print("\n| guard | held | figure |\n| --- | --- | --- |")
     for guard in guards:
         print(f"| {guard.name} | {guard.passed} | {guard.says} |")
@@ -169,20 +169,17 @@ def all_evidence(corpus: Corpus, count: int) -> list[float]:
 
 def siblings_alone(corpus: Corpus, found: list[Outcome]) -> dict[str, Interval]:
     """What four siblings' votes come to without the classifier; ties count one half."""
-    if not all(reasoning.siblings for reasoning in corpus.reasonings):
+    if not corpus.has_siblings:
         return {}
     pairs = np.concatenate([outcome.pairs for outcome in found])
-    qids = [corpus.reasonings[first].qid for first, _ in pairs]
     logits = sibling_logits(corpus.reasonings, pairs, 4)
-    return {"4_siblings_alone": score(logits, qids, lengths(corpus.reasonings, pairs)).accuracy}
+    return {"4_siblings_alone": score_pairs(corpus.reasonings, pairs, logits).accuracy}
 
 
 def across(found: list[Outcome], target: Corpus) -> Scores:
     """Scores on another set, of one network per seed; nothing of that set was trained on."""
-    logits = np.concatenate([network_logits(outcome.network, target.table, target.scored) for outcome in found])
-    pairs = np.concatenate([target.scored] * len(found))
-    qids = [target.reasonings[first].qid for first, _ in pairs]
-    return score(logits, qids, lengths(target.reasonings, pairs))
+    logits = [outcome.judge.logits(target.reasonings, target.scored, target.table) for outcome in found]
+    return score_pairs(target.reasonings, np.concatenate([target.scored] * len(found)), np.concatenate(logits))
 
 
 if __name__ == "__main__":

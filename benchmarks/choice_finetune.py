@@ -1,8 +1,8 @@
 """What fine-tuning the small encoder adds: features alone, encoder alone, both; a GPU does a split in a minute or two.
 
-    python benchmarks/choice_finetune.py --data DIR [--sets NAME ...] [--seeds 0 1 2] [--out choice_finetune.json]
+    python -m benchmarks.choice_finetune --data DIR [--sets NAME ...] [--seeds 0 1 2] [--work DIR] [--out FILE]
 
-One test and one validation fold per seed; the weights of the two are fitted on the validation fold.
+One test fold a seed; the first validation fold stops the encoder and says what the two weigh. Resumes from --work.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.choice import Folder, find_sets, read_set
-from rayjob.choice.finetune import TuneSettings, blend, fine_tune
-from rayjob.choice.fit import FitSettings, fit_member
-from rayjob.choice.scores import bootstrap, hits
+from rayjob.choice.corpus import Corpus, score_pairs
+from rayjob.choice.finetune import TuneSettings, pair_differences
+from rayjob.choice.fold import TrainSettings, run_fold
+from rayjob.choice.judges import SymmetricJudge
 from rayjob.choice.split import split_questions
-from rayjob.choice.train import Corpus
-from rayjob.choice.trees import PairSet
+
+Parts = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def main() -> None:
@@ -32,41 +32,40 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=384)
+    parser.add_argument("--work", type=Path, default=Path(".choice-benchmark"))
     parser.add_argument("--out", type=Path, default=Path("choice_finetune.json"))
     args = parser.parse_args()
+    settings = TrainSettings(tune=TuneSettings(epochs=args.epochs, max_tokens=args.max_tokens))
     results = {}
     for name in args.sets or find_sets(args.data):
         corpus = read_set(args.data, name)
-        parts = [
-            run(corpus, TuneSettings(epochs=args.epochs, max_tokens=args.max_tokens, seed=seed)) for seed in args.seeds
-        ]
+        parts = [run(corpus, settings, seed, Folder(args.work)) for seed in args.seeds]
         results[name] = {key: pooled(corpus, [part[key] for part in parts]) for key in parts[0]}
         print(name, json.dumps(results[name], indent=2), flush=True)
         Folder(args.out.parent).write(args.out.name, json.dumps(results, indent=2).encode())
 
 
-def run(corpus: Corpus, settings: TuneSettings) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def run(corpus: Corpus, settings: TrainSettings, seed: int, files: Folder) -> Parts:
     """(test pairs, log-odds) of features alone, encoder alone and both, for one seed."""
     start = time.perf_counter()
-    split = split_questions(corpus.reasonings, settings.seed)
-    train, place = split.folds[corpus.pairs[:, 0]] > 1, split.folds[corpus.scored[:, 0]]
-    test, valid = corpus.scored[place == 0], corpus.scored[place == 1]
-    pairs = PairSet(corpus.pairs[train], corpus.weights[train], valid)
-    member = fit_member(corpus.table, np.flatnonzero(split.folds > 1), pairs, FitSettings(), settings.seed)
-    x = np.concatenate([corpus.table.values, corpus.table.vectors], axis=1)
-    with torch.no_grad():
-        features = member(torch.from_numpy(x)).double().numpy()
-    text = fine_tune(corpus.reasonings, pairs, settings, lambda line: print(line, flush=True))
-    own, other = blend(features, text, valid)
-    print(f"seed {settings.seed}: weights {own:.2f}, {other:.2f}; {time.perf_counter() - start:.0f} s", flush=True)
-    scores = {"features": features, "encoder": text, "both": own * features + other * text}
-    return {name: (test, found[test[:, 0]] - found[test[:, 1]]) for name, found in scores.items()}
+    outcome = run_fold(corpus, split_questions(corpus.reasonings, seed), 0, settings, files)
+    assert isinstance(outcome.judge, SymmetricJudge)
+    assert outcome.judge.text is not None
+    used, places = np.unique(outcome.pairs, return_inverse=True)
+    text = outcome.judge.text([corpus.reasonings[index] for index in used])
+    features = outcome.judge.table_scores(corpus.table)
+    print(f"seed {seed}: {dict(outcome.notes)}; {time.perf_counter() - start:.0f} s", flush=True)
+    return {
+        "features": (outcome.pairs, pair_differences(features, outcome.pairs)),
+        "encoder": (outcome.pairs, pair_differences(text, places.reshape(outcome.pairs.shape))),
+        "both": (outcome.pairs, outcome.logits),
+    }
 
 
 def pooled(corpus: Corpus, parts: list[tuple[np.ndarray, np.ndarray]]) -> str:
     """Accuracy over the seeds' test folds."""
     pairs, logits = (np.concatenate([part[n] for part in parts]) for n in range(2))
-    return str(bootstrap(hits(logits), [corpus.reasonings[first].qid for first, _ in pairs]))
+    return str(score_pairs(corpus.reasonings, pairs, logits).accuracy)
 
 
 if __name__ == "__main__":

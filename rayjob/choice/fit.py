@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+from rayjob.choice.linear import fit_linear
 from rayjob.choice.network import Member, Mlp, Trees
+from rayjob.choice.scores import fit_temperature
 from rayjob.choice.table import FeatureTable
 from rayjob.choice.trees import PairSet, TreeSettings, grow
 
@@ -19,17 +21,19 @@ from rayjob.choice.trees import PairSet, TreeSettings, grow
 class FitSettings:
     """How a member is trained: epochs are the most; the epoch with the lowest validation loss is kept."""
 
-    hidden: int = 48
+    hidden: int = 8
     epochs: int = 15
     batch: int = 512
     rate: float = 2e-3
-    decay: float = 0.05
+    decay: float = 0.5
     trees: TreeSettings = field(default_factory=TreeSettings)
 
 
-def fit_member(table: FeatureTable, rows: np.ndarray, pairs: PairSet, settings: FitSettings, seed: int) -> Member:
+def fit_member(
+    table: FeatureTable, rows: np.ndarray, pairs: PairSet, settings: FitSettings, seed: int, penalty: float
+) -> Member:
     """A member trained on `pairs`; `rows` (the training folds' reasonings) give mean and deviation, so no test row
-    does."""
+    does. `penalty` is the line's."""
     x = np.concatenate([table.values, table.vectors], axis=1)
     with one_thread(seed):
         trees = Trees.of(grow(table.values, pairs, settings.trees, seed))
@@ -37,12 +41,45 @@ def fit_member(table: FeatureTable, rows: np.ndarray, pairs: PairSet, settings: 
             table.values.shape[1], table.vectors.shape[1], (len(trees.leaves), settings.trees.depth), settings.hidden
         )
         member.trees = trees
-        deviation = x[rows].std(axis=0)
-        member.mean.copy_(torch.from_numpy(x[rows].mean(axis=0)))
-        member.scale.copy_(torch.from_numpy(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)))
-        _fit_mlp(member.mlp, member.standardise(torch.from_numpy(x)), pairs, settings, seed)
+        _fit_units(member, table, x[rows])
+        inputs = torch.from_numpy(x)
+        _fit_mlp(member.mlp, member.standardise(inputs), pairs, settings, seed)
         member.eval()
+        member.line.copy_(_fit_line(member.natural(inputs), pairs, penalty))
+        _join(member, inputs, rows, pairs)
     return member
+
+
+#: How features of the question alone are called.
+OF_THE_QUESTION = ("cue_", "asks_")
+#: Shares of the training rows that are less strange than where trust begins to fall, and than where it ends.
+TRUSTED = (0.5, 0.9)
+
+
+def _fit_units(member: Member, table: FeatureTable, known: np.ndarray) -> None:
+    deviation = known.std(axis=0)
+    member.mean.copy_(torch.from_numpy(known.mean(axis=0)))
+    member.scale.copy_(torch.from_numpy(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)))
+    for place, name in enumerate(table.names):
+        member.mask[place] = float(not name.startswith(OF_THE_QUESTION))
+
+
+def _fit_line(values: torch.Tensor, pairs: PairSet, penalty: float) -> torch.Tensor:
+    natural = values.double().numpy()
+    differences = natural[pairs.train[:, 0]] - natural[pairs.train[:, 1]]
+    return torch.from_numpy(fit_linear(differences, pairs.weights, penalty)).float()
+
+
+def _join(member: Member, inputs: torch.Tensor, rows: np.ndarray, pairs: PairSet) -> None:
+    """Centres of the parts, the rate that calibrates each on the validation pairs, and what is strange."""
+    with torch.no_grad():
+        parts = member.parts(inputs).double().numpy()
+        strange = member.strangeness(inputs).double().numpy()[rows]
+    logits = parts[:, pairs.valid[:, 0]] - parts[:, pairs.valid[:, 1]]
+    member.centres.copy_(torch.from_numpy(parts[:, rows].mean(axis=1)))
+    member.rates.copy_(torch.tensor([1 / fit_temperature(part) for part in logits]))
+    low, high = np.quantile(strange, TRUSTED)
+    member.strange.copy_(torch.tensor([low, max(high, low + 1e-6)]))
 
 
 @contextmanager

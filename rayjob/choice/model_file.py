@@ -11,12 +11,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from rayjob.choice.dual import Dual
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.network import Member, Symmetric, build
 
-FORMAT = 1
+FORMAT = 2
+#: The files of a trained model; the second only where an encoder was fine-tuned.
+MODEL, ENCODER = "model.safetensors", "encoder.safetensors"
 _KEY = "rayjob.choice"
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
+Network = Symmetric | Dual
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """The fine-tuned encoder beside the model file: its base, how much it reads, and what (features, text) weigh."""
+
+    encoder: str
+    max_tokens: int
+    weights: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,47 +45,59 @@ class ModelInfo:
     data: str = ""
     split: str = ""
     held: tuple[float, ...] = ()
+    # architecture dual: what embeds the texts ("": the rows carry vectors), and its temperature.
+    encoder: str = ""
+    temperature: float = 1.0
+    text: TextPart | None = None
 
 
-def save_model(network: Symmetric, info: ModelInfo) -> bytes:
+def save_model(network: Network, info: ModelInfo) -> bytes:
     """The model file; the same network gives the same bytes."""
-    members = [member for member in network.members if isinstance(member, Member)]
-    shapes = {
-        "features": len(info.features), "vectors": info.vectors, "hidden": _hidden(members[0]),
-        "trees": [list(member.trees.features.shape) for member in members],
+    about: dict[str, Any] = {
+        "format": FORMAT, "architecture": "dual", "features": list(info.features), "vectors": info.vectors,
+        "sibling_weights": list(info.sibling_weights), "data": info.data, "split": info.split,
+        "held": [round(value, 4) for value in info.held], "encoder": info.encoder, "temperature": info.temperature,
     }  # fmt: skip
-    about = {
-        "format": FORMAT, "architecture": "symmetric", "shapes": shapes, "features": list(info.features),
-        "vectors": info.vectors,
-        "sibling_weights": list(info.sibling_weights), "data": info.data,
-        "held": [round(value, 4) for value in info.held], "split": info.split,
-    }  # fmt: skip
+    if isinstance(network, Symmetric):
+        about |= {"architecture": "symmetric", "shapes": _shapes(network, info)}
+    if info.text is not None:
+        about["text"] = [info.text.encoder, info.text.max_tokens, *info.text.weights]
     # One key only: safetensors writes the keys of its metadata in no fixed order.
     return bytes(save_tensors(dict(sorted(network.state_dict().items())), {_KEY: json.dumps(about, sort_keys=True)}))
 
 
-def _hidden(member: Member) -> int:
-    layer = member.mlp.hidden[1]
+def _shapes(network: Symmetric, info: ModelInfo) -> dict[str, object]:
+    members = [member for member in network.members if isinstance(member, Member)]
+    layer = members[0].mlp.hidden[1]
     assert isinstance(layer, torch.nn.Linear)
-    return int(layer.out_features)
+    return {
+        "features": len(info.features), "vectors": info.vectors, "hidden": int(layer.out_features),
+        "trees": [list(member.trees.features.shape) for member in members],
+    }  # fmt: skip
 
 
-def load_model(data: bytes) -> tuple[Symmetric, ModelInfo]:
+def load_model(data: bytes) -> tuple[Network, ModelInfo]:
     """The network, ready to predict, and its info. Raises ChoiceError for pickles and for files that are not of
     this kind."""
     about = _read_about(data)
     try:
-        network = build(about["shapes"])
+        network: Network = Dual(int(about["vectors"])) if about["architecture"] == "dual" else build(about["shapes"])
         network.load_state_dict(load_tensors(data))
-        info = ModelInfo(
-            tuple(about["features"]), int(about["vectors"]), (float(about["sibling_weights"][0]),
-            float(about["sibling_weights"][1])),
-            str(about["data"]), str(about["split"]), tuple(float(value) for value in about.get("held", ())),
-        )  # fmt: skip
+        info = _info(about)
     except (KeyError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         raise ChoiceError(f"the model file does not fit its own description ({error}); train again") from error
     network.eval()
     return network, info
+
+
+def _info(about: dict[str, Any]) -> ModelInfo:
+    own, others = (float(value) for value in about["sibling_weights"])
+    text = about.get("text")
+    return ModelInfo(
+        tuple(about["features"]), int(about["vectors"]), (own, others), str(about["data"]), str(about["split"]),
+        tuple(float(value) for value in about["held"]), str(about["encoder"]), float(about["temperature"]),
+        None if text is None else TextPart(str(text[0]), int(text[1]), (float(text[2]), float(text[3]))),
+    )  # fmt: skip
 
 
 def _read_about(data: bytes) -> dict[str, Any]:
@@ -84,10 +109,10 @@ def _read_about(data: bytes) -> dict[str, Any]:
         raise ChoiceError(
             "not a model file of `train_choice` (safetensors with its description); give model.safetensors"
         ) from error
-    if about.get("format") != FORMAT or about.get("architecture") != "symmetric":
+    if about.get("format") != FORMAT or about.get("architecture") not in ("symmetric", "dual"):
         raise ChoiceError(
             f"model file of format {about.get('format')}, architecture {about.get('architecture')}: this "
-            f"version reads format {FORMAT}"
+            f"version reads format {FORMAT}; train again"
         )
     return dict(about)
 

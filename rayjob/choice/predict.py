@@ -4,7 +4,7 @@ precision needs."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,13 @@ import torch
 
 from rayjob.choice import siblings as sib
 from rayjob.choice.data import Reasoning, read_reasonings
+from rayjob.choice.dual import Dual, load_dual
 from rayjob.choice.errors import ChoiceError
-from rayjob.choice.model_file import load_model
+from rayjob.choice.judges import DualJudge, Judge, SymmetricJudge, Vectors
+from rayjob.choice.model_file import ENCODER, ModelInfo, load_model, refuse_pickle
+from rayjob.choice.network import Symmetric
 from rayjob.choice.table import FeatureTable, build_table, feature_names
+from rayjob.choice.text_scorer import TextScores, load_scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,45 @@ class Verdict:
 class ChoiceModel:
     """A trained classifier. `judge` takes the candidates of many questions at once and returns a verdict for each."""
 
-    def __init__(self, data: bytes, device: str = "cpu") -> None:
-        """Raises ChoiceError for a pickle, for another file, and for features this version does not compute."""
-        self.network, self.info = load_model(data)
-        if self.info.features != feature_names():
-            raise ChoiceError("the model was trained on other features than this version computes: train it again")
+    def __init__(
+        self,
+        data: bytes,
+        device: str = "cpu",
+        architecture: str | None = None,
+        beside: Callable[[str], bytes] | None = None,
+    ) -> None:
+        """`architecture: dual` reads the original's published .pth too, tensors only. `beside` reads files that lie
+        beside the weights: a fine-tuned encoder.
+
+        Raises ChoiceError for a pickle, for another file, and for features this version does not compute.
+        """
+        published = architecture == "dual" and data.startswith(b"PK")
+        network, self.info = load_published(data) if published else load_model(data)
+        found = "symmetric" if isinstance(network, Symmetric) else "dual"
+        if architecture not in (None, found):
+            raise ChoiceError(f"these are weights of architecture {found}, and the spec says {architecture}")
         self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        self.network.to(self.device)
+        network.to(self.device)
+        self.reads_features = isinstance(network, Symmetric)
+        self.ranks: Judge
+        if isinstance(network, Symmetric):
+            if self.info.features != feature_names():
+                raise ChoiceError("the model was trained on other features than this version computes: train it again")
+            self.ranks = SymmetricJudge(network, self.device, *self._text(beside))
+        else:
+            vectors = Vectors(self.info.encoder, self.info.vectors, self.device)
+            self.ranks = DualJudge(network, vectors, self.info.temperature)
+        self.network = network
+
+    def _text(self, beside: Callable[[str], bytes] | None) -> tuple[TextScores | None, tuple[float, float]]:
+        part = self.info.text
+        if part is None:
+            return None, (1.0, 0.0)
+        if beside is None:
+            raise ChoiceError(f"these weights belong with {ENCODER}, which lies beside them: give the folder of both")
+        data = beside(ENCODER)
+        refuse_pickle(data)
+        return load_scorer(data, part.encoder, part.max_tokens, self.device), part.weights
 
     def threshold(self, precision: float) -> float:
         """The confidence to abstain below so that the choices made are right with `precision`, by the held-out pairs.
@@ -54,20 +90,10 @@ class ChoiceModel:
             )
         return found
 
-    def scores(self, reasonings: Sequence[Reasoning]) -> npt.NDArray[np.float64]:
-        """Calibrated Bradley-Terry scores, [n]. Raises ChoiceError for vectors of another dimension than the
-        model's."""
-        return self.score_table(build_table(reasonings))
-
     def score_table(self, table: FeatureTable) -> npt.NDArray[np.float64]:
-        if table.vectors.shape[1] != self.info.vectors:
-            raise ChoiceError(
-                f"vectors of dimension {table.vectors.shape[1]}, the model was trained with "
-                f"{self.info.vectors}: embed with the same model"
-            )
-        x = torch.from_numpy(np.concatenate([table.values, table.vectors], axis=1)).to(self.device)
-        with torch.no_grad():
-            return np.asarray(self.network(x).double().cpu().numpy())
+        """Calibrated Bradley-Terry scores [n] by the features (and vectors) alone, of architecture symmetric."""
+        assert isinstance(self.ranks, SymmetricJudge)
+        return self.ranks.table_scores(table)
 
     def judge(self, groups: Sequence[Sequence[Reasoning]]) -> list[Verdict]:
         """One verdict per group of two or more candidates of one question; their siblings' answers, where given,
@@ -77,14 +103,24 @@ class ChoiceModel:
                 "a single candidate cannot be compared: give two or more, or sampled siblings to judge it against"
             )
         flat = [reasoning for group in groups for reasoning in group]
-        table = build_table(flat)
-        scores = self.score_table(table)
+        table = self._table(flat) if self.reads_features else None
+        scores = self.ranks.group_scores(flat, [len(group) for group in groups], table)
         found, start = [], 0
         for group in groups:
             stop = start + len(group)
-            found.append(self._verdict(group, scores[start:stop], table.values[start:stop]))
+            values = None if table is None else table.values[start:stop]
+            found.append(self._verdict(group, scores[start:stop], values))
             start = stop
         return found
+
+    def _table(self, reasonings: Sequence[Reasoning]) -> FeatureTable:
+        table = build_table(reasonings)
+        if table.vectors.shape[1] != self.info.vectors:
+            raise ChoiceError(
+                f"vectors of dimension {table.vectors.shape[1]}, the model was trained with "
+                f"{self.info.vectors}: embed with the same model"
+            )
+        return table
 
     def judge_rows(self, groups: Sequence[Sequence[Mapping[str, object]]]) -> list[Verdict]:
         """`judge` for rows {question, reasoning, answer, siblings?}: what `rayjob.steps.choose` calls."""
@@ -93,7 +129,7 @@ class ChoiceModel:
         return self.judge([[next(read) for _ in group] for group in groups])
 
     def _verdict(
-        self, group: Sequence[Reasoning], scores: npt.NDArray[np.float64], values: npt.NDArray[np.float32]
+        self, group: Sequence[Reasoning], scores: npt.NDArray[np.float64], values: npt.NDArray[np.float32] | None
     ) -> Verdict:
         evidence = _evidence(group)
         if any(evidence):
@@ -102,7 +138,8 @@ class ChoiceModel:
         order = np.argsort(-scores, kind="stable")
         best, second = int(order[0]), int(order[1])
         confidence = 1 / (1 + math.exp(-min(50.0, float(scores[best] - scores[second]))))
-        why = self._why(values[best], values[second]) + (("siblings",) if evidence[best] != evidence[second] else ())
+        why = () if values is None else self._why(values[best], values[second])
+        why += ("siblings",) if evidence[best] != evidence[second] else ()
         return Verdict(best, confidence, tuple(int(i) for i in order), tuple(float(s) for s in scores), why)
 
     def _why(self, best: npt.NDArray[np.float32], second: npt.NDArray[np.float32], count: int = 3) -> tuple[str, ...]:
@@ -120,6 +157,12 @@ class ChoiceModel:
         return tuple(
             f"{self.info.features[changed[i]]} {best[changed[i]]:.3g} against {second[changed[i]]:.3g}" for i in top
         )
+
+
+def load_published(data: bytes) -> tuple[Dual, ModelInfo]:
+    """The original's .pth, tensors only, with nothing known beside it. Raises ChoiceError for anything else."""
+    network = load_dual(data)
+    return network, ModelInfo((), network.dimension, (1.0, 0.0))
 
 
 def _evidence(group: Sequence[Reasoning]) -> list[float]:

@@ -22,6 +22,7 @@ from rayjob.store.formats import read_records
 from rayjob.store.runfolder import RunFolder
 
 if TYPE_CHECKING:
+    from rayjob.choice.fold import TrainSettings
     from rayjob.engine.run import Run
 
 Row = dict[str, Any]
@@ -74,7 +75,9 @@ class Choosing:
         self.run.say("training")
         spec: TrainChoiceStep = self.settings("train_choice")
         work = TrainWork(spec, self.folder.path, self.source(), self.names.get("pair", ""))
-        failed = self.run.ray.get(self.run.ray.remote(num_cpus=1, max_retries=0)(train).remote(work))
+        gpus = 1 if spec.finetune is not None and self.run.ray.cluster_resources().get("GPU") else 0
+        task = self.run.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train)
+        failed = self.run.ray.get(task.remote(work))
         if failed:
             self.run.log.write("note", message=f"guards that the model failed: {', '.join(failed)}; see card.md")
         self._mark(stage, {"model": self.folder.at(spec.path, "model.safetensors")})
@@ -149,22 +152,31 @@ class ModelFiles:
 
 def train(work: TrainWork) -> list[str]:
     """Train (or go on where a killed training was); returns the guards that the model failed."""
-    from rayjob.choice.errors import ChoiceError
-    from rayjob.choice.fit import FitSettings
-    from rayjob.choice.train import TrainSettings, read_corpus
+    from rayjob.choice.corpus import read_corpus
     from rayjob.choice.train import train as train_model
     from rayjob.steps.train_choice import TrainChoice, training_rows
 
     spec, folder = work.spec, RunFolder(work.output)
-    if spec.architecture == "dual":
-        raise ChoiceError("architecture: dual is the original's network, kept to compare with; a run trains symmetric")
-    settings = TrainSettings(spec.seeds, spec.folds, spec.tested, spec.siblings, FitSettings(epochs=spec.epochs))
+    settings = train_settings(spec)
     other = {name: read_corpus(training_rows(file_rows(uri))) for name, uri in sorted(spec.other.items())}
     rows = [choice_row(row) for row in stage_rows(folder, work.rows)]
     pairs = file_rows(spec.pairs) if spec.pairs else stage_rows(folder, work.pairs) if work.pairs else None
     target = ModelFiles(folder.at(spec.path))
     card = TrainChoice(spec, lambda known, given: train_model(known, given, settings, target, other))(rows, pairs)
     return list(card.failed)
+
+
+def train_settings(spec: TrainChoiceStep) -> TrainSettings:
+    """The step's settings as `rayjob.choice` takes them."""
+    from rayjob.choice.finetune import TuneSettings
+    from rayjob.choice.fit import FitSettings
+    from rayjob.choice.fold import TrainSettings
+
+    tune = None if spec.finetune is None else TuneSettings(encoder=spec.encoder, **spec.finetune.model_dump())
+    return TrainSettings(
+        spec.seeds, spec.folds, spec.tested, spec.siblings, FitSettings(epochs=spec.epochs), spec.architecture,
+        spec.encoder, tune,
+    )  # fmt: skip
 
 
 def stage_rows(folder: RunFolder, stage: str) -> list[Row]:

@@ -68,7 +68,11 @@ class JudgePart:
     def __init__(self, work: JudgeWork) -> None:
         from rayjob.choice.predict import ChoiceModel  # imports torch: only in the actor
 
-        model = ChoiceModel(files.read_bytes(work.weights), work.spec.device)
+        folder = work.weights.rpartition("/")[0]
+        model = ChoiceModel(
+            files.read_bytes(work.weights), work.spec.device, work.spec.architecture,
+            lambda name: files.read_bytes(f"{folder}/{name}"),
+        )  # fmt: skip
         threshold = None if work.spec.precision is None else model.threshold(work.spec.precision)
         self.work, self.choose = work, Choose(work.spec, model.judge_rows, threshold)
         self.schema = judged_schema(work.spec.dimension)

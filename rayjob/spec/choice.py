@@ -40,6 +40,18 @@ class PairStep(SpecModel):
     seed: int = Field(default=0, ge=0, description="Another seed draws other pairs and another order in them.")
 
 
+class FinetuneSpec(SpecModel):
+    """Fine-tunes a small sentence encoder beside the features; minutes on a GPU, small runs only on a CPU."""
+
+    epochs: int = Field(default=3, ge=1, le=100, description="Most epochs; the best on the validation fold is kept.")
+    batch: int = Field(default=32, ge=1, le=4096, description="Pairs in a step.")
+    rate: float = Field(default=5e-5, gt=0, le=1, description="Highest learning rate.")
+    max_tokens: int = Field(
+        default=384, ge=16, le=8192, description="Tokens of question and reasoning; a longer one loses its middle."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU where there is one.")
+
+
 class TrainChoiceStep(SpecModel):
     """Trains the classifier and writes model.safetensors, card.json and card.md."""
 
@@ -47,7 +59,16 @@ class TrainChoiceStep(SpecModel):
     path: str = Field(default="choice", description="Folder of the weights and the card, under the run's output.")
     pairs: str | None = Field(default=None, description="A file of ready pairs {qid, good, bad}; default: all pairs.")
     architecture: Literal["symmetric", "dual"] = Field(
-        default="symmetric", description="dual: the original's network on vectors, to compare with; not symmetric."
+        default="symmetric",
+        description="dual: the original's network on vectors (the rows' `vector`, else of `encoder`), to compare with; "
+        "not symmetric.",
+    )
+    encoder: str = Field(
+        default="offline",
+        description="Sentence encoder that `finetune` starts from and `dual` embeds with: offline, a folder or a name.",
+    )
+    finetune: FinetuneSpec | None = Field(
+        default=None, description="Also fine-tune the encoder; its scores are weighed against the features'."
     )
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1, description="Independent splits; the first ships.")
     folds: int = Field(
@@ -64,6 +85,8 @@ class TrainChoiceStep(SpecModel):
             raise ValueError(f"tested: {self.tested} of {self.folds} folds; test at most as many as there are")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: the same seed twice gives the same split twice; name each once")
+        if self.finetune is not None and self.architecture == "dual":
+            raise ValueError("finetune belongs to architecture symmetric: dual reads fixed vectors")
         return self
 
 
@@ -73,6 +96,9 @@ class ChooseStep(SpecModel):
     name: str | None = Field(default=None, description="Name in plans and failures.")
     weights: str | None = Field(
         default=None, description="model.safetensors of a training; default: that of this spec's train_choice."
+    )
+    architecture: Literal["symmetric", "dual"] | None = Field(
+        default=None, description="What the weights must be; dual also reads the original's .pth, tensors only."
     )
     dimension: str = Field(default="choice", min_length=1, description="The label's name in the output.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU where there is one.")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rayjob.choice.fit import FitSettings
-from rayjob.choice.train import TrainSettings
+from rayjob.choice.fold import TrainSettings
 from rayjob.choice.trees import TreeSettings
 
 #: Small enough for a test: two members of a few trees and epochs.

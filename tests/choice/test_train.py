@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rayjob.choice.corpus import read_corpus
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.predict import ChoiceModel, threshold_for
 from rayjob.choice.split import split_questions
-from rayjob.choice.train import read_corpus, train
+from rayjob.choice.train import train
 from tests.choice.made import QUICK, Memory, made_rows
 
 
@@ -67,7 +68,7 @@ def test_a_swap_mirrors_and_a_ranking_has_any_number(trained: Memory) -> None:
     question = "Ann has 3 pears and buys 4 more. How many pears has she?"
     good = {"question": question, "reasoning": "So 3 + 4 = 7 pears.", "answer": "7"}
     bad = {"question": question, "reasoning": "So 3 + 4 = 9 pears.", "answer": "9"}
-    worse = {"question": question, "reasoning": "", "answer": ""}
+    worse = {"question": question, "reasoning": "So 3 + 4 = 8. And 8 + 1 = 11 pears.", "answer": "11"}
     forward, swapped, many = model.judge_rows([[good, bad], [bad, good], [bad, worse, good]])
     assert (forward.winner, swapped.winner) == (0, 1)
     assert forward.confidence == swapped.confidence
