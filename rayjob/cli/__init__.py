@@ -10,8 +10,10 @@ def main() -> None:
     """Entry point of the `rayjob` script."""
     import sys
 
+    from rayjob.cli import witness
     from rayjob.cli.app import app
 
+    witness.may_fork = True
     try:
         app()
     except Exception:  # noqa: BLE001 - whatever was not foreseen is ours: the whole traceback, and no code of a run

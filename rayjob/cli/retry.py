@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rayjob.cli.run import SET, UserError, output_at, start
+from rayjob.cli.run import SET, UserError, output_at, say_lost, start
 from rayjob.cli.specs import Opened, open_text
+from rayjob.cli.witness import run_witnessed
 from rayjob.labels.asking import FAILURE_KINDS
 from rayjob.spec.label import LabelStep
 from rayjob.spec.models import ModelSpec
@@ -34,6 +36,12 @@ def retry(
     overrides: list[str] = SET,
 ) -> None:
     """Label the failed rows of RUN again and merge what comes of it. The spec is the one that RUN was made with."""
+    work = partial(ask_again, run, only, model, overrides or [])
+    raise typer.Exit(run_witnessed(work, lambda code: say_lost(run, code)))
+
+
+def ask_again(run: str, only: str, model: str, sets: list[str]) -> int:
+    """The whole command; returns the exit code."""
     from rayjob.store.runfolder import RunFolder
 
     kinds = parse_kinds(only)
@@ -43,13 +51,13 @@ def retry(
     if failures is not None and not any(failures.get(kind) for kind in kinds):
         have = ", ".join(f"{kind} {count}" for kind, count in sorted(failures.items())) or "no failed row"
         typer.echo(f"{run}: nothing to do (failures: {have})")
-        return
-    here, sets = output_at(run), overrides or []
+        return 0
+    here = output_at(run)
     first = open_text(text, folder.at("run.json"), [here, *sets])
     # The user's overrides come last: `--set models.worker.api_key_env=…` is how another provider gets its key.
     use = use_model(first, model) if model else []
     again = open_text(text, folder.at("run.json"), [here, *use, *sets]) if use else first
-    raise typer.Exit(start(again, redo=kinds, recorded=first.resolved))
+    return start(again, redo=kinds, recorded=first.resolved)
 
 
 def parse_kinds(only: str) -> tuple[str, ...]:

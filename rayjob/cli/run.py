@@ -52,7 +52,11 @@ def run(
     sets += [f"input.sample={sample}"] if sample else []
     if resume not in ("", "changed"):
         raise UserError(f"--resume takes 'changed', found '{resume}'; without it a run goes on by itself")
-    raise typer.Exit(start(open_spec(spec, sets), resume_changed=resume == "changed"))
+
+    def work() -> int:
+        return start(open_spec(spec, sets), resume_changed=resume == "changed")
+
+    raise typer.Exit(run_witnessed(work, lambda code: say_lost(open_spec(spec, sets).resolved.job.output.path, code)))
 
 
 def output_at(path: str) -> str:
@@ -68,21 +72,17 @@ def start(
     from rayjob.cli.style import console
 
     secrets = find_secrets(opened)
+    hush_native_code()
+    with LiveDisplay(console) as display:
+        console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
+        from rayjob.engine.run import Run, RunRequest
 
-    def work() -> int:
-        hush_native_code()
-        with LiveDisplay(console) as display:
-            console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
-            from rayjob.engine.run import Run, RunRequest
-
-            request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo, recorded)
-            session = Run(request)
-            with stopping_cleanly(session):
-                outcome = session.execute()
-        say_ending(session, outcome)
-        return outcome.exit_code
-
-    return run_witnessed(work, lambda code: say_lost(opened.resolved.job.output.path, code))
+        request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo, recorded)
+        session = Run(request)
+        with stopping_cleanly(session):
+            outcome = session.execute()
+    say_ending(session, outcome)
+    return outcome.exit_code
 
 
 def say_lost(path: str, code: int) -> int:

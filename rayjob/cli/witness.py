@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
@@ -15,14 +14,17 @@ PR_SET_PDEATHSIG = 1
 #: Said in the place of an exit code by work that ended with an exception, which chooses the code further up.
 NO_CODE = 255
 
+#: Set by `rayjob` as a program of its own; who calls a command as a function keeps their process to themselves.
+may_fork = False
+
 
 def run_witnessed(work: Callable[[], int], lost: Callable[[int], int]) -> int:
     """The exit code of `work`, done in a child process; where that went without an end, what `lost` makes of its code.
 
-    Codes below zero are signals. Where forking is not safe (threads, Ray already there) or there is no Linux, `work` is
-    done right here. Raises what `work` raises, in the child.
+    Codes below zero are signals. Forks before `work` has loaded anything with threads of its own (S3, Ray). In another
+    program than ours, and where there is no Linux, `work` is done right here. Raises what `work` raises, in the child.
     """
-    if sys.platform != "linux" or threading.active_count() > 1 or "ray" in sys.modules:
+    if not may_fork or sys.platform != "linux":
         return work()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     reads, writes = os.pipe()

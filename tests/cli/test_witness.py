@@ -21,7 +21,9 @@ from tests.engine.test_manifest import write_events
 
 SCRIPT = """
 import os, signal, sys, time
-from rayjob.cli.witness import run_witnessed
+from rayjob.cli import witness
+
+witness.may_fork = True
 
 def work():
     {work}
@@ -30,7 +32,7 @@ def lost(code):
     print("lost", code, flush=True)
     return 3
 
-sys.exit(run_witnessed(work, lost))
+sys.exit(witness.run_witnessed(work, lost))
 """
 
 
@@ -121,9 +123,9 @@ def test_the_driver_dies_with_its_witness() -> None:
 
 TWICE = """
 import signal, sys, time
-from rayjob.cli import run
-from rayjob.cli.witness import run_witnessed
+from rayjob.cli import run, witness
 
+witness.may_fork = True
 run.SAME_INTERRUPT_S = float(sys.argv[1])
 
 class Session:
@@ -145,7 +147,7 @@ def work():
             pass
     return session.asked
 
-sys.exit(run_witnessed(work, lambda code: run.say_lost(sys.argv[2], code)))
+sys.exit(witness.run_witnessed(work, lambda code: run.say_lost(sys.argv[2], code)))
 """
 
 
