@@ -14,6 +14,8 @@ from rayjob.choice.errors import ChoiceError
 
 Pairs = npt.NDArray[np.int64]
 Row = Mapping[str, object]
+#: A longer reasoning (some 50,000 tokens) is refused: reading it takes seconds, and no model here was trained on any.
+MOST_CHARS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def read_reasonings(rows: Sequence[Row], *, judged: bool = True) -> list[Reasoni
     correct.
 
     Raises ChoiceError, naming row and column, for missing columns, missing gold, and vectors that are NaN or of two
-    lengths.
+    lengths; for `judged` rows also for reasonings that are empty or longer than MOST_CHARS.
     """
     if not rows:
         raise ChoiceError("no rows to read: give rows with question, reasoning (or cot) and answer")
@@ -49,6 +51,9 @@ def read_reasonings(rows: Sequence[Row], *, judged: bool = True) -> list[Reasoni
 def _read_row(index: int, row: Row, judged: bool) -> Reasoning:
     question = _text(index, row, "question")
     text = _text(index, row, "reasoning", "cot")
+    bad = why_unreadable(text)
+    if judged and bad:
+        raise ChoiceError(f"row {index}: {bad[1]}; leave the row out")
     correct = row.get("correct")
     if judged and not isinstance(correct, bool | np.bool_):
         raise ChoiceError(
@@ -67,6 +72,40 @@ def _read_row(index: int, row: Row, judged: bool) -> Reasoning:
     )  # fmt: skip
 
 
+def why_unreadable(text: str) -> tuple[str, str] | None:
+    """(failure kind, message) for a reasoning that is empty or far too long; None for any other."""
+    if not text.strip():
+        return "empty", "its reasoning is empty"
+    if len(text) > MOST_CHARS:
+        return "context", f"its reasoning has {len(text):,} characters, and at most {MOST_CHARS:,} are read"
+    return None
+
+
+def why_unfit(group: Sequence[Row]) -> tuple[str, str] | None:
+    """(failure kind, message) for candidates that cannot be compared with each other; None where they can."""
+    if len(group) < 2:
+        return "empty", (
+            "fewer than two candidates: give `candidates`, or a reasoning with `siblings_sampled` to judge it against"
+        )
+    sizes = set()
+    for place, row in enumerate(group):
+        bad = why_unreadable(str(row.get("reasoning") or row.get("cot") or ""))
+        if bad:
+            return bad[0], f"candidate {place}: {bad[1]}"
+        try:
+            sizes.add(len(_vector(place, row)))
+        except ChoiceError as error:
+            return "unreadable", f"candidate {place}: {str(error).partition(': ')[2]}"
+    if len(sizes) > 1:
+        return (
+            "unreadable",
+            f"its candidates have vectors of different dimension ({', '.join(map(str, sorted(sizes)))})",
+        )
+    if len({(str(row.get("reasoning") or row.get("cot")), str(row.get("answer"))) for row in group}) == 1:
+        return "empty", "its candidates are the same text with the same answer: there is nothing to choose"
+    return None
+
+
 def _text(index: int, row: Row, *names: str) -> str:
     for name in names:
         if name in row:
@@ -79,7 +118,10 @@ def _vector(index: int, row: Row) -> tuple[float, ...]:
     value = row.get("vector")
     if value is None:
         return ()
-    vector = np.asarray(value, dtype=np.float64)
+    try:
+        vector = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        vector = np.full(1, np.nan)
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise ChoiceError(f"row {index}: its vector is not a list of finite numbers; run `embed` again for this row")
     return tuple(vector.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 import uuid
@@ -19,7 +20,9 @@ from rayjob.plan.resolve import Resolved
 from rayjob.plan.show import show_tree
 from rayjob.reports.process import this_process
 from rayjob.reports.progress import read_events
+from rayjob.spec.choice import ChooseStep, TrainChoiceStep
 from rayjob.spec.load import dump_spec
+from rayjob.spec.model import JobSpec
 from rayjob.spec.models import BudgetSpec
 from rayjob.store import files
 from rayjob.store.errors import StoreError
@@ -67,7 +70,7 @@ class Manifest:
     @classmethod
     def open(cls, folder: RunFolder, resolved: Resolved, plan: Plan, resume_changed: bool) -> Manifest:
         """Begin or go on. Raises ChangedSpecError where the folder is another spec's, unless `resume_changed`."""
-        parts = fingerprint_parts(resolved)
+        parts = {**fingerprint_parts(resolved), **file_parts(resolved.job)}
         old = folder.read_json(NAME) or {}
         changed = bool(old) and old.get("parts") != parts
         if changed and not resume_changed:
@@ -149,6 +152,31 @@ class Manifest:
 
 #: Of sessions that ended without a last word: their sums stand in the events alone.
 UNFINISHED = ("running", "interrupted")
+
+
+def file_parts(job: JobSpec) -> dict[str, str]:
+    """`{part: 12 hex digits}` over the content of the files that choice steps read: weights, ready pairs, rows of other
+    domains. A file that is not there yet counts as none; the step says so when it comes to it."""
+    named: dict[str, str] = {}
+    for step in job.steps:
+        settings = step.settings
+        for field_name in ("weights", "pairs"):
+            file = getattr(settings, field_name, None)
+            if isinstance(settings, ChooseStep | TrainChoiceStep) and isinstance(file, str):
+                named[f"file {step.name}.{field_name}"] = file
+        if isinstance(settings, TrainChoiceStep):
+            named |= {f"file {step.name}.other.{name}": file for name, file in settings.other.items()}
+    return {part: _content(file) for part, file in sorted(named.items()) if files.exists(file)}
+
+
+def _content(file: str) -> str:
+    digest = hashlib.sha256()
+    with files.open_input(file) as source:
+        while piece := source.read(8 << 20):
+            digest.update(piece)
+    return digest.hexdigest()[:12]
+
+
 SPENT = ("calls", "ledger_hits", "prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
 
 

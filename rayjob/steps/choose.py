@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from rayjob.choice.data import why_unfit
 from rayjob.spec.choice import ChooseStep
 
 Row = dict[str, Any]
@@ -49,12 +50,13 @@ class Choose:
         A row's candidates stand in its column `candidates`. A row with a reasoning of its own and
         `siblings_sampled` (other reasonings of the question) is judged against these: the label is better or worse.
         """
-        groups = [None if row.get("failure") else candidates_of(row) for row in rows]
-        ready = [group for group in groups if group is not None and len(group) > 1]
+        groups = [() if row.get("failure") else candidates_of(row) for row in rows]
+        unfit = [why_unfit(group) for group in groups]
+        ready = [group for group, why in zip(groups, unfit, strict=True) if why is None]
         verdicts = iter(self._judge(ready) if ready else ())
         return [
-            self._judged(row, group, next(verdicts)) if group is not None and len(group) > 1 else _left_out(row)
-            for row, group in zip(rows, groups, strict=True)
+            self._judged(row, group, next(verdicts)) if why is None else _left_out(row, why)
+            for row, group, why in zip(rows, groups, unfit, strict=True)
         ]
 
     def _judged(self, row: Row, group: Sequence[Row], verdict: Judged) -> Row:
@@ -100,10 +102,8 @@ def name_of(candidate: Row, place: int) -> str:
     return str(candidate.get("id") or candidate.get("model") or place)
 
 
-def _left_out(row: Row) -> Row:
+def _left_out(row: Row, why: tuple[str, str]) -> Row:
     if row.get("failure"):
         return {**row, "choice": None}
-    message = "fewer than two candidates: give `candidates`, or a reasoning with `siblings_sampled` to judge it against"
-    return {
-        **row, "choice": None, "failure": {"kind": "empty", "message": message, "step": "choose", "attempts": 0},
-    }  # fmt: skip
+    kind, message = why
+    return {**row, "choice": None, "failure": {"kind": kind, "message": message, "step": "choose", "attempts": 0}}

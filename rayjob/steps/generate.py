@@ -110,6 +110,8 @@ def read_candidate(text: str) -> tuple[str, str]:
         raise AnswerError(f"no JSON object with reasoning and answer: {error}") from error
     if not isinstance(value, dict) or not isinstance(value.get("reasoning"), str) or "answer" not in value:
         raise AnswerError('expected {"reasoning": "…", "answer": "…"}')
+    if not value["reasoning"].strip():
+        raise AnswerError("the reasoning is empty; write the steps")
     judging = sorted({word.lower() for word in _JUDGING.findall(value["reasoning"])})
     if judging:
         raise AnswerError(

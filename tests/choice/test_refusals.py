@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from safetensors.torch import save
 from rayjob.choice.dual import load_dual
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.model_file import load_model
-from rayjob.choice.predict import ChoiceModel
+from rayjob.choice.predict import ChoiceModel, Verdict
 from rayjob.choice.train import train
+from rayjob.spec.choice import ChooseStep
+from rayjob.steps.choose import Choose
 from tests.choice.made import QUICK, Memory, made_rows
 
 
@@ -39,7 +42,13 @@ def _vectors(index: int, vector: list[float]) -> list[dict[str, Any]]:
     [
         ([], "no rows to read"),
         (_one_class(), "one class only"),
+        ([row for row in made_rows() if not row["correct"]], "one class only"),
         (_change(3, correct=None), "row 3: correct is None"),
+        ([{k: v for k, v in row.items() if k != "correct"} for row in made_rows()], "row 0: correct is None"),
+        (_change(4, cot=" "), "row 4: its reasoning is empty; leave the row out"),
+        (_change(4, cot=None), "row 4: its reasoning is empty"),
+        (_change(5, cot="token " * 100_000), "row 5: its reasoning has 600,000 characters, and at most 200,000"),
+        (_vectors(2, ["x", 1.0]), "row 2: its vector is not a list of finite numbers"),  # type: ignore[list-item]
         (_vectors(2, [float("nan"), 1.0]), "row 2: its vector is not a list of finite numbers"),
         (_vectors(2, [1.0]), "vectors of different dimension (1, 2)"),
         ([{"question": "q", "answer": "a", "correct": True}], "row 0: no column reasoning or cot"),
@@ -63,10 +72,28 @@ def test_ready_pairs_that_are_identical_or_unknown() -> None:
         train(rows, [{"qid": "q0", "good": "m0", "bad": "nobody"}], QUICK, Memory())
 
 
-def test_an_empty_reasoning_is_read_and_not_refused() -> None:
-    files = Memory()
-    train(_change(0, cot=""), None, QUICK, files)
-    assert "card.json" in files.files
+@pytest.mark.parametrize(
+    ("candidates", "kind", "message"),
+    [
+        ([{}], "empty", "fewer than two candidates"),
+        ([{}, {"reasoning": ""}], "empty", "candidate 1: its reasoning is empty"),
+        ([{"reasoning": "token " * 100_000}, {}], "context", "candidate 0: its reasoning has 600,000 characters"),
+        ([{"reasoning": "same"}, {"reasoning": "same"}], "empty", "the same text with the same answer"),
+        ([{"vector": [float("nan")]}, {}], "unreadable", "candidate 0: its vector is not a list of finite numbers"),
+        ([{"vector": [1.0]}, {"vector": [1.0, 0.0]}], "unreadable", "vectors of different dimension (1, 2)"),
+    ],
+)
+def test_candidates_that_cannot_be_compared_fail_alone(
+    candidates: list[dict[str, Any]], kind: str, message: str
+) -> None:
+    def judge(groups: Sequence[Sequence[dict[str, Any]]]) -> list[Verdict]:
+        return [Verdict(0, 0.9, (0, 1), (1.0, 0.0), ()) for _ in groups]
+
+    group = [{"reasoning": f"r{n}", "answer": "1", **given} for n, given in enumerate(candidates)]
+    others = [{"reasoning": "a"}, {"reasoning": "b"}]
+    bad, fine = Choose(ChooseStep(), judge)([{"query": "?", "candidates": two} for two in (group, others)])
+    assert (bad["failure"]["kind"], message in bad["failure"]["message"]) == (kind, True)
+    assert fine["labels"] == {"choice": "0"}
 
 
 class Trap:

@@ -7,7 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from rayjob.engine.manifest import spent_before
+from rayjob.engine.manifest import file_parts, spent_before
+from rayjob.spec.choice import ChooseStep, TrainChoiceStep
+from rayjob.spec.model import JobSpec, OutputSpec, Step
+from rayjob.spec.prepare import InputSpec
 from rayjob.store.runfolder import RunFolder
 
 OLD = {"status": "running", "spent": {"cost_usd": 1.0, "calls": 10}}
@@ -37,3 +40,23 @@ def test_what_a_killed_session_spent_counts(tmp_path: Path, status: str, spent: 
 def test_without_events_the_sums_stand(tmp_path: Path) -> None:
     assert spent_before(RunFolder(str(tmp_path)), OLD)["cost_usd"] == 1.0
     assert spent_before(RunFolder(str(tmp_path)), {}) == {}
+
+
+def test_the_content_of_weights_pairs_and_other_domains_counts(tmp_path: Path) -> None:
+    for name in ("model.safetensors", "pairs.jsonl", "math.jsonl"):
+        (tmp_path / name).write_bytes(b"one")
+    other = {"math": f"{tmp_path}/math.jsonl"}
+    training = TrainChoiceStep(pairs=f"{tmp_path}/pairs.jsonl", other=other)
+    choosing = ChooseStep(weights=f"{tmp_path}/model.safetensors")
+    steps = tuple(
+        Step(kind=kind, name=kind, settings=settings)
+        for kind, settings in (("train_choice", training), ("choose", choosing))
+    )
+    job = JobSpec(rayjob=1, name="t", input=InputSpec(path="x"), steps=steps, output=OutputSpec(path="y"))
+    before = file_parts(job)
+    assert sorted(before) == ["file choose.weights", "file train_choice.other.math", "file train_choice.pairs"]
+    assert file_parts(job) == before
+    (tmp_path / "model.safetensors").write_bytes(b"two")
+    assert [part for part, digest in file_parts(job).items() if digest != before[part]] == ["file choose.weights"]
+    (tmp_path / "pairs.jsonl").unlink()
+    assert "file train_choice.pairs" not in file_parts(job)

@@ -74,7 +74,10 @@ def test_words_that_judge_are_asked_away_and_then_left_out() -> None:
     assert "words that judge" in row["failure"]["message"]
 
 
-@pytest.mark.parametrize("text", ["no json", "[1]", '{"reasoning": 3, "answer": "x"}', '{"reasoning": "x"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["no json", "[1]", '{"reasoning": 3, "answer": "x"}', '{"reasoning": "x"}', '{"reasoning": " ", "answer": "x"}'],
+)
 def test_a_reply_of_another_shape_is_refused(text: str) -> None:
     with pytest.raises(AnswerError):
         read_candidate(text)
