@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow.parquet as pq
 
-from rayjob.engine.sink import write_parquet
 from rayjob.engine.spread_blocks import finish_rows
 from rayjob.labels.tags import LabelValue
 from rayjob.plan.graph import Stage
@@ -17,6 +16,7 @@ from rayjob.spec.base import Problem, SpecError
 from rayjob.spec.spread import AskStep
 from rayjob.steps.ask import Answered, SheetProblem, read_sheet, read_truth, write_sheet
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.vectors.represent import Chosen
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rayjob.engine.sink import write_parquet
 from rayjob.engine.spread_table import SpreadTable
 from rayjob.labels.tags import LabelValue
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 from rayjob.vectors.represent import Chosen, join_chosen
 

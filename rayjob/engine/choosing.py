@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from rayjob.engine.embedding import pool_of
 from rayjob.engine.judging import JudgePart, JudgeWork, choice_row
 from rayjob.engine.parts import PLACE, list_parts
-from rayjob.engine.sink import write_parquet
 from rayjob.plan.graph import Stage
 from rayjob.spec.base import Problem, SpecError
 from rayjob.spec.choice import ChooseStep, PairStep, TrainChoiceStep
 from rayjob.steps.pair import Pair
 from rayjob.store import files
 from rayjob.store.formats import read_records
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 
 if TYPE_CHECKING:

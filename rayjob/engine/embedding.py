@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from rayjob.engine.embed_remote import EmbeddingStoppedError, Remote, RemoteNetwork
 from rayjob.engine.parts import Part
-from rayjob.engine.sink import write_parquet
 from rayjob.spec.spread import EmbedStep
 from rayjob.steps.embed import Embed, EmbedTexts, read_vectors, vector_column
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 
 ROWS_A_CALL = 1_024
 SORTED = orjson.OPT_SORT_KEYS

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rayjob.engine.columns import PREPARED
-from rayjob.engine.sink import write_parquet
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 
 ROWS_A_PART = 4_096

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rayjob.engine.columns import PREPARED, to_table
-from rayjob.engine.sink import write_parquet
 from rayjob.spec.model import JobSpec
 from rayjob.spec.prepare import PrepareStep
 from rayjob.steps.prepare import Prepare
@@ -20,6 +19,7 @@ from rayjob.store import files
 from rayjob.store.address import parse_address
 from rayjob.store.formats import read_records
 from rayjob.store.listing import FileInfo, list_input
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 
 #: Rows a block: small enough that a 5 MB conversation beside its neighbours is no trouble.

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rayjob.engine.sink import write_parquet
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 
 #: What is being taken back; finished by the next session where this one dies in the middle.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from ray.data._internal.datasource.parquet_datasink import ParquetDatasink
 from ray.data._internal.planner.plan_write_op import WRITE_UUID_KWARG_NAME
 from ray.data.block import BlockAccessor
 from ray.data.datasource import FilenameProvider
 
 from rayjob.engine.columns import split_failures
-from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 
 
 class RunSink(ParquetDatasink):  # type: ignore[misc]  # ray ships no types for its datasinks
@@ -45,10 +43,3 @@ class RunSink(ParquetDatasink):  # type: ignore[misc]  # ray ships no types for 
         for folder, table in ((self.target, good), ("failures", bad)):
             if table.num_rows:
                 write_parquet(f"{self.root}/{folder}/{base}.parquet", table)
-
-
-def write_parquet(uri: str, table: pa.Table) -> None:
-    """One Parquet file, zstd, whole or absent."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    files.write_atomic(uri, buffer.getvalue())

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 from rayjob.engine.columns import PREPARED, labelled, split_failures, to_table
 from rayjob.engine.operator import with_heirs
 from rayjob.engine.parts import Part, count_heirs
-from rayjob.engine.sink import write_parquet
 from rayjob.plan.resolve import Resolved, Texts, resolve_texts
 from rayjob.spec.model import JobSpec
 from rayjob.steps.build import RowPipeline
 from rayjob.steps.embed import read_vectors
 from rayjob.steps.propagate import Propagated, Spreader
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 
 Row = dict[str, Any]

@@ -21,7 +21,6 @@ from rayjob.engine.embedding import EmbedWork, run_embed, sum_spent
 from rayjob.engine.governor import start_governor
 from rayjob.engine.operator import Secrets
 from rayjob.engine.parts import Part, list_parts, write_subset
-from rayjob.engine.sink import write_parquet
 from rayjob.engine.spread_blocks import SpreadWork, spread_part
 from rayjob.engine.spread_report import write_summary
 from rayjob.engine.spread_table import SpreadTable, open_table
@@ -32,6 +31,7 @@ from rayjob.steps.cluster import Cluster
 from rayjob.steps.propagate import Propagate, Spreader
 from rayjob.steps.represent import Represent
 from rayjob.store import files
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.vectors.check import blocks
 from rayjob.vectors.represent import Chosen, join_chosen
 
