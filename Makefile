@@ -10,7 +10,7 @@ quickstart: $(VENV)/.core
 	$(BIN)/rayjob run specs/quickstart.yaml
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

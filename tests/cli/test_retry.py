@@ -1,11 +1,7 @@
-"""`rayjob retry`: which kinds, which model; and on real failures, asked again and merged into the same run."""
+"""`rayjob retry`: which kinds, which model."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +11,6 @@ from rayjob.cli.run import UserError
 from rayjob.cli.specs import open_spec
 from rayjob.spec.models import ModelSpec
 from tests.cli.commands import call
-from tests.engine.leaks import SECRET, leaks, leaks_of_ray
-from tests.engine.rig import MARK, START, answer_of, make_job
-from tests.llm_server import Body, Script, serve, status
 from tests.shared_data import ROOT
 
 
@@ -65,48 +58,3 @@ def test_another_provider_gets_nothing_that_was_said_of_the_old_one() -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     done = call("retry", str(tmp_path))
     assert (done.code, done.err) == (2, f"{tmp_path} holds no run: its run.json is missing\n")
-
-
-def retry(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`rayjob retry` in a process of its own, as users run it."""
-    command = [*START, "retry", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ}, timeout=200)
-
-
-@pytest.mark.ray
-@pytest.mark.timeout(480)  # three runs, each with a Ray of its own
-def test_failed_rows_are_asked_another_model_and_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMALL_KEY", SECRET)
-    began = time.time()
-
-    def answer(body: Body) -> str:
-        mark = MARK.search(json.dumps(body["messages"]))
-        return "no JSON" if mark and int(mark[1]) < 3 and body["model"] == "scripted" else answer_of(body)
-
-    with serve(Script(answer=answer, faults=[status(500, f"{SECRET} is a fine key")])) as server:
-        job = make_job(tmp_path, server.url, rows=12)
-        job.sets.append("models.worker.api_key_env=SMALL_KEY")
-        first = job.run()
-        assert (first.code, job.column("failures", "kind")) == (1, ["unparsable"] * 3), first.out
-        parts = job.manifest()["parts"]
-
-        idle = retry(job.out, "--only", "timeout")
-        assert (idle.returncode, idle.stdout) == (0, f"{job.out}: nothing to do (failures: unparsable 3)\n")
-
-        before = server.outcomes["ok"]
-        again = retry(job.out, "--only", "unparsable,timeout", "--model", "openai/better")
-        assert again.returncode == 0, again.stdout + again.stderr
-        assert server.outcomes["ok"] - before == 6
-        assert job.column("failures", "kind") == []
-        assert sorted(job.uids().values()) == [1] * 12
-        assert job.manifest()["parts"] == parts
-        assert job.manifest()["spec"]["models"]["worker"]["model"] == "openai/scripted"
-        assert json.loads((job.out / "stats.json").read_text(encoding="utf-8"))["failed"] == 0
-
-        before = server.outcomes["ok"]
-        assert job.run().code == 0
-        assert server.outcomes["ok"] == before
-        assert retry(job.out).stdout == f"{job.out}: nothing to do (failures: no failed row)\n"
-        assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
-    assert leaks(job.out, first.out + again.stdout + again.stderr) == []
-    assert leaks_of_ray(began) == []
