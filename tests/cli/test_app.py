@@ -117,7 +117,7 @@ def test_mermaid_and_graph_print_nothing_else() -> None:
     ("arguments", "said"),
     [
         (["validate", "nowhere.yaml"], "1 problem:\nnowhere.yaml: cannot read the spec: no such file\n"),
-        (["validate", str(ROOT)], f"1 problem:\n{ROOT}: cannot read the spec: Is a directory\n"),
+        (["validate", str(ROOT)], f"1 problem:\n{ROOT}: cannot read the spec: it is a folder"),
         (["run", "a.yaml", "--resume", "always"], "--resume takes 'changed', found 'always'"),
         (["run", "nowhere.yaml"], "1 problem:\nnowhere.yaml: cannot read the spec: no such file\n"),
         (["plant"], "Usage: "),
