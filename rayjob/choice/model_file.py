@@ -118,8 +118,9 @@ def _read_about(data: bytes) -> dict[str, Any]:
 
 
 def refuse_pickle(data: bytes) -> None:
-    """Raises ChoiceError for bytes that start as a pickle or a torch zip does."""
-    if data.startswith(_PICKLE_STARTS):
+    """Raises ChoiceError for bytes that start as a pickle or a torch zip does, and not as safetensors: eight bytes of
+    length, of which the first may be a pickle's, then a JSON object."""
+    if data.startswith(_PICKLE_STARTS) and data[8:9] != b"{":
         raise ChoiceError(
             "this weight file is a pickle, which can run code when it is read: refused. Give a .safetensors "
             "file; the published .pth of "

@@ -60,9 +60,12 @@ class Trees(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy 
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of raw rows: the leaf of every tree, added up."""
-        right = x[:, self.features] > self.thresholds
-        leaf = (right * self.powers).sum(dim=2)
-        return self.leaves.gather(1, leaf.T).sum(dim=0)
+        columns = x.T.contiguous()  # whole columns are fetched at once: several times faster than row by row
+        leaf = torch.zeros(len(self.leaves), len(x), dtype=torch.int64, device=x.device)
+        for level in range(self.features.shape[1]):
+            right = columns.index_select(0, self.features[:, level]) > self.thresholds[:, level, None]
+            leaf += right * self.powers[level]
+        return self.leaves.gather(1, leaf).sum(dim=0)
 
 
 class Member(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy is let to follow

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from rayjob.choice.dual import Dual, load_dual
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.judges import DualJudge, Judge, SymmetricJudge, Vectors
 from rayjob.choice.model_file import ENCODER, ModelInfo, load_model, refuse_pickle
-from rayjob.choice.network import Symmetric
+from rayjob.choice.network import LEAST_UNIT, Member, Symmetric
 from rayjob.choice.table import FeatureTable, build_table, feature_names
 from rayjob.choice.text_scorer import TextScores, load_scorer
 
@@ -31,6 +31,10 @@ class Verdict:
     ranking: tuple[int, ...]
     scores: tuple[float, ...]
     why: tuple[str, ...]
+
+
+#: Features that say what decided, and how many are tried for that.
+REASONS, TRIED = 3, 12
 
 
 class ChoiceModel:
@@ -60,6 +64,7 @@ class ChoiceModel:
         if isinstance(network, Symmetric):
             if self.info.features != feature_names():
                 raise ChoiceError("the model was trained on other features than this version computes: train it again")
+            self.lines = line_weights(network)
             self.ranks = SymmetricJudge(network, self.device, *self._text(beside))
         else:
             vectors = Vectors(self.info.encoder, self.info.vectors, self.device)
@@ -90,28 +95,32 @@ class ChoiceModel:
             )
         return found
 
-    def score_table(self, table: FeatureTable) -> npt.NDArray[np.float64]:
-        """Calibrated Bradley-Terry scores [n] by the features (and vectors) alone, of architecture symmetric."""
-        assert isinstance(self.ranks, SymmetricJudge)
-        return self.ranks.table_scores(table)
-
-    def judge(self, groups: Sequence[Sequence[Reasoning]]) -> list[Verdict]:
+    def judge(self, groups: Sequence[Sequence[Reasoning]], reasons: int = REASONS) -> list[Verdict]:
         """One verdict per group of two or more candidates of one question; their siblings' answers, where given,
-        count too."""
+        count too. `reasons`: at most so many features say what decided."""
         if any(len(group) < 2 for group in groups):
             raise ChoiceError(
                 "a single candidate cannot be compared: give two or more, or sampled siblings to judge it against"
             )
         flat = [reasoning for group in groups for reasoning in group]
-        table = self._table(flat) if self.reads_features else None
+        return self.judge_table(groups, self._table(flat) if self.reads_features else None, reasons)
+
+    def judge_table(
+        self, groups: Sequence[Sequence[Reasoning]], table: FeatureTable | None, reasons: int = REASONS
+    ) -> list[Verdict]:
+        """The same with the features of all candidates, in order, computed before."""
+        flat = [reasoning for group in groups for reasoning in group]
         scores = self.ranks.group_scores(flat, [len(group) for group in groups], table)
         found, start = [], 0
         for group in groups:
-            stop = start + len(group)
-            values = None if table is None else table.values[start:stop]
-            found.append(self._verdict(group, scores[start:stop], values))
-            start = stop
-        return found
+            found.append(self._verdict(group, scores[start : start + len(group)]))
+            start += len(group)
+        if table is None or not reasons or not found:
+            return found
+        starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
+        ends = starts[:, None] + np.asarray([verdict.ranking[:2] for verdict in found])
+        told = self._why(table.values, ends, reasons)
+        return [replace(verdict, why=why + verdict.why) for verdict, why in zip(found, told, strict=True)]
 
     def _table(self, reasonings: Sequence[Reasoning]) -> FeatureTable:
         table = build_table(reasonings)
@@ -122,41 +131,61 @@ class ChoiceModel:
             )
         return table
 
-    def judge_rows(self, groups: Sequence[Sequence[Mapping[str, object]]]) -> list[Verdict]:
+    def judge_rows(self, groups: Sequence[Sequence[Mapping[str, object]]], reasons: int = REASONS) -> list[Verdict]:
         """`judge` for rows {question, reasoning, answer, siblings?}: what `rayjob.steps.choose` calls."""
         flat = [row for group in groups for row in group]
         read = iter(read_reasonings(flat, judged=False) if flat else ())
-        return self.judge([[next(read) for _ in group] for group in groups])
+        return self.judge([[next(read) for _ in group] for group in groups], reasons)
 
-    def _verdict(
-        self, group: Sequence[Reasoning], scores: npt.NDArray[np.float64], values: npt.NDArray[np.float32] | None
-    ) -> Verdict:
+    def _verdict(self, group: Sequence[Reasoning], scores: npt.NDArray[np.float64]) -> Verdict:
         evidence = _evidence(group)
         if any(evidence):
             own, others = self.info.sibling_weights if self.info.sibling_weights[1] else (1.0, 1.0)
             scores = own * scores + others * np.asarray(evidence)
-        order = np.argsort(-scores, kind="stable")
-        best, second = int(order[0]), int(order[1])
+        ranking = tuple(np.argsort(-scores, kind="stable").tolist())
+        best, second = ranking[:2]
         confidence = 1 / (1 + math.exp(-min(50.0, float(scores[best] - scores[second]))))
-        why = () if values is None else self._why(values[best], values[second])
-        why += ("siblings",) if evidence[best] != evidence[second] else ()
-        return Verdict(best, confidence, tuple(int(i) for i in order), tuple(float(s) for s in scores), why)
+        why = ("siblings",) if evidence[best] != evidence[second] else ()
+        return Verdict(best, confidence, ranking, tuple(scores.tolist()), why)
 
-    def _why(self, best: npt.NDArray[np.float32], second: npt.NDArray[np.float32], count: int = 3) -> tuple[str, ...]:
-        """The features that decided: what the log-odds lose when a feature of the winner is set to the runner-up's."""
-        changed = np.flatnonzero(best != second)
-        if not len(changed):
-            return ()
-        rows = np.repeat(best[None], len(changed) + 1, axis=0)
-        rows[np.arange(len(changed)), changed] = second[changed]
-        rows = np.concatenate([rows, np.zeros((len(rows), self.info.vectors), np.float32)], axis=1)
+    def _why(self, values: npt.NDArray[np.float32], ends: npt.NDArray[np.int64], count: int) -> list[tuple[str, ...]]:
+        """The features that decided, of every (winner, runner-up) in `ends`: what the log-odds lose when a feature of
+        the winner is set to the runner-up's, for the features that the lines weigh most."""
+        assert isinstance(self.network, Symmetric)
+        best, second = values[ends[:, 0]], values[ends[:, 1]]
+        tried = np.argsort(-np.abs((best - second) * self.lines[: values.shape[1]]), axis=1)[:, :TRIED]
+        rows = np.repeat(best[:, None], tried.shape[1] + 1, axis=1)
+        for place in range(tried.shape[1]):
+            at = np.arange(len(best)), tried[:, place]
+            rows[at[0], place, at[1]] = second[at]
+        flat = rows.reshape(-1, values.shape[1])
+        flat = np.concatenate([flat, np.zeros((len(flat), self.info.vectors), np.float32)], axis=1)
         with torch.no_grad():
-            scores = self.network(torch.from_numpy(rows).to(self.device)).double().cpu().numpy()
-        lost = scores[-1] - scores[:-1]
-        top = [i for i in np.argsort(-lost, kind="stable")[:count] if lost[i] > 0]
-        return tuple(
-            f"{self.info.features[changed[i]]} {best[changed[i]]:.3g} against {second[changed[i]]:.3g}" for i in top
-        )
+            scores = self.network(torch.from_numpy(flat).to(self.device)).double().cpu().numpy().reshape(len(best), -1)
+        return [
+            self._names(*part, count) for part in zip(best, second, tried, scores[:, -1:] - scores[:, :-1], strict=True)
+        ]
+
+    def _names(
+        self,
+        best: npt.NDArray[np.float32],
+        second: npt.NDArray[np.float32],
+        tried: npt.NDArray[np.int64],
+        lost: npt.NDArray[np.float64],
+        count: int,
+    ) -> tuple[str, ...]:
+        top = [place for place in np.argsort(-lost, kind="stable")[:count] if lost[place] > 0]
+        return tuple(f"{self.info.features[n]} {best[n]:.3g} against {second[n]:.3g}" for n in tried[top])
+
+
+def line_weights(network: Symmetric) -> npt.NDArray[np.float64]:
+    """What one unit of each feature adds to the members' linear scores, on average: [features + vectors]."""
+    units = [
+        member.line * member.mask * member.rates[2] / member.scale.clamp(min=LEAST_UNIT)
+        for member in network.members
+        if isinstance(member, Member)
+    ]
+    return np.asarray(torch.stack(units).mean(dim=0).double().cpu().numpy())
 
 
 def load_published(data: bytes) -> tuple[Dual, ModelInfo]:

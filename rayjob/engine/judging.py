@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,10 @@ class JudgePart:
             lambda name: files.read_bytes(f"{folder}/{name}"),
         )  # fmt: skip
         threshold = None if work.spec.precision is None else model.threshold(work.spec.precision)
-        self.work, self.choose = work, Choose(work.spec, model.judge_rows, threshold)
+        self.work, self.choose = (
+            work,
+            Choose(work.spec, partial(model.judge_rows, reasons=work.spec.reasons), threshold),
+        )
         self.schema = judged_schema(work.spec.dimension)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

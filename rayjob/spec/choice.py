@@ -103,6 +103,7 @@ class ChooseStep(SpecModel):
     dimension: str = Field(default="choice", min_length=1, description="The label's name in the output.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU where there is one.")
     batch: int = Field(default=256, ge=1, le=65536, description="Rows judged at once.")
+    reasons: int = Field(default=3, ge=0, le=20, description="Most features that `why` names for a choice; 0: none.")
     confidence: float | None = Field(
         default=None, ge=0.5, lt=1, description="Abstain below this probability that the winner beats the runner-up."
     )

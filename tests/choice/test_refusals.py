@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from rayjob.choice.dual import load_dual
+from rayjob.choice.dual import Dual, load_dual
 from rayjob.choice.errors import ChoiceError
-from rayjob.choice.model_file import load_model
+from rayjob.choice.model_file import ModelInfo, load_model, save_model
 from rayjob.choice.predict import ChoiceModel, Verdict
 from rayjob.choice.train import train
 from rayjob.spec.choice import ChooseStep
@@ -111,6 +111,13 @@ def test_a_pickle_with_code_is_refused_unread() -> None:
             load_model(data)
         with pytest.raises(ChoiceError, match=r"not read|no state dict"):
             load_dual(data)
+
+
+def test_a_model_file_whose_length_begins_as_a_pickle_is_read() -> None:
+    network = Dual(3)
+    files = [save_model(network, ModelInfo((), 3, (1.0, 0.0), data="x" * n)) for n in range(0, 512, 8)]
+    assert [file for file in files if file.startswith(b"\x80")]
+    assert all(load_model(file)[1].vectors == 3 for file in files)
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", save({"a": torch.zeros(1)})])
