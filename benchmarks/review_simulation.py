@@ -1,6 +1,6 @@
 """Simulated reviewers and models with known error rates: do intervals, thresholds and calibration keep their word?
 
-Run: python benchmarks/review_simulation.py [simulations] [intervals|calibration]. 400 take MINUTES on one core.
+Run: python benchmarks/review_simulation.py [simulations] [intervals|calibration]. 400 take 15 minutes on one core.
 """
 
 from __future__ import annotations
