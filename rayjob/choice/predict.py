@@ -3,9 +3,8 @@ precision needs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,7 @@ from rayjob.choice.table import FeatureTable, build_table, feature_names
 from rayjob.choice.text_scorer import TextScores, load_scorer
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The place of the better candidate, the probability that it beats the runner-up, the ranking, and what decided."""
 
     winner: int
@@ -110,17 +108,38 @@ class ChoiceModel:
     ) -> list[Verdict]:
         """The same with the features of all candidates, in order, computed before."""
         flat = [reasoning for group in groups for reasoning in group]
-        scores = self.ranks.group_scores(flat, [len(group) for group in groups], table)
-        found, start = [], 0
-        for group in groups:
-            found.append(self._verdict(group, scores[start : start + len(group)]))
-            start += len(group)
-        if table is None or not reasons or not found:
-            return found
-        starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
-        ends = starts[:, None] + np.asarray([verdict.ranking[:2] for verdict in found])
-        told = self._why(table.values, ends, reasons)
-        return [replace(verdict, why=why + verdict.why) for verdict, why in zip(found, told, strict=True)]
+        sizes = np.asarray([len(group) for group in groups], dtype=np.int64)
+        scores = self.ranks.group_scores(flat, sizes.tolist(), table)
+        starts = np.cumsum(sizes) - sizes
+        decided = self._add_siblings(groups, scores, starts)
+        found = verdicts(scores, starts, sizes)
+        if table is not None and reasons and found:
+            ends = starts[:, None] + np.asarray([verdict.ranking[:2] for verdict in found])
+            told = self._why(table.values, ends, reasons)
+            found = [verdict._replace(why=why) for verdict, why in zip(found, told, strict=True)]
+        for place, evidence in decided.items():
+            best, second = found[place].ranking[:2]
+            if evidence[best] != evidence[second]:
+                found[place] = found[place]._replace(why=(*found[place].why, "siblings"))
+        return found
+
+    def _add_siblings(
+        self,
+        groups: Sequence[Sequence[Reasoning]],
+        scores: npt.NDArray[np.float64],
+        starts: npt.NDArray[np.int64],
+    ) -> dict[int, list[float]]:
+        """Adds siblings' evidence to the scores of groups that have any; it, by the place of the group."""
+        own, others = self.info.sibling_weights if self.info.sibling_weights[1] else (1.0, 1.0)
+        found: dict[int, list[float]] = {}
+        for place, group in enumerate(groups):
+            if any(reasoning.siblings for reasoning in group):
+                evidence = _evidence(group)
+                if any(evidence):
+                    part = slice(starts[place], starts[place] + len(group))
+                    scores[part] = own * scores[part] + others * np.asarray(evidence)
+                    found[place] = evidence
+        return found
 
     def _table(self, reasonings: Sequence[Reasoning]) -> FeatureTable:
         table = build_table(reasonings)
@@ -136,17 +155,6 @@ class ChoiceModel:
         flat = [row for group in groups for row in group]
         read = iter(read_reasonings(flat, judged=False) if flat else ())
         return self.judge([[next(read) for _ in group] for group in groups], reasons)
-
-    def _verdict(self, group: Sequence[Reasoning], scores: npt.NDArray[np.float64]) -> Verdict:
-        evidence = _evidence(group)
-        if any(evidence):
-            own, others = self.info.sibling_weights if self.info.sibling_weights[1] else (1.0, 1.0)
-            scores = own * scores + others * np.asarray(evidence)
-        ranking = tuple(np.argsort(-scores, kind="stable").tolist())
-        best, second = ranking[:2]
-        confidence = 1 / (1 + math.exp(-min(50.0, float(scores[best] - scores[second]))))
-        why = ("siblings",) if evidence[best] != evidence[second] else ()
-        return Verdict(best, confidence, ranking, tuple(scores.tolist()), why)
 
     def _why(self, values: npt.NDArray[np.float32], ends: npt.NDArray[np.int64], count: int) -> list[tuple[str, ...]]:
         """The features that decided, of every (winner, runner-up) in `ends`: what the log-odds lose when a feature of
@@ -176,6 +184,24 @@ class ChoiceModel:
     ) -> tuple[str, ...]:
         top = [place for place in np.argsort(-lost, kind="stable")[:count] if lost[place] > 0]
         return tuple(f"{self.info.features[n]} {best[n]:.3g} against {second[n]:.3g}" for n in tried[top])
+
+
+def verdicts(
+    scores: npt.NDArray[np.float64], starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+) -> list[Verdict]:
+    """Ranking and confidence of every group, whose scores stand one behind the other; all groups of a size at once."""
+    found: list[Verdict] = [Verdict(0, 0.5, (), (), ())] * len(sizes)
+    for size in np.unique(sizes).tolist():
+        groups = np.flatnonzero(sizes == size)
+        table = scores[starts[groups][:, None] + np.arange(size)]
+        order = np.argsort(-table, axis=1, kind="stable")
+        ends = np.take_along_axis(table, order[:, :2], axis=1)
+        sure = 1 / (1 + np.exp(-np.minimum(50.0, ends[:, 0] - ends[:, 1])))
+        for place, ranking, row, confidence in zip(
+            groups.tolist(), order.tolist(), table.tolist(), sure.tolist(), strict=True
+        ):
+            found[place] = Verdict(ranking[0], confidence, tuple(ranking), tuple(row), ())
+    return found
 
 
 def line_weights(network: Symmetric) -> npt.NDArray[np.float64]:

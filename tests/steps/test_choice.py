@@ -47,7 +47,7 @@ def made(text: str) -> str:
 
 def generate(mode: Any, samples: int, script: Script) -> dict[str, Any]:
     spec = GenerateStep(model="worker", mode=mode, samples=samples, prompt="x.j2")
-    row = {"query": "3 + 4?", "answer": "7", "reasoning": "3 + 4 = 7", "failure": None}
+    row = {"uid": "u", "query": "3 + 4?", "answer": "7", "reasoning": "3 + 4 = 7", "failure": None}
     return asyncio.run(Generate("generate", spec, template(mode))(row, script))
 
 
