@@ -27,6 +27,8 @@ def read_csv(file: str, content: bytes) -> list[RawRow]:
     Raises SheetError for what is no CSV.
     """
     text = decode_csv(content)
+    if "\x00" in text:
+        raise SheetError(f"{file}: no sheet; accepted: CSV, .xlsx, Label Studio's JSON export")
     likely = find_delimiter(text)
     # A title above the header says nothing about the separator: the one that makes a header of ours is right.
     tries = [_split(file, text, one) for one in sorted(DELIMITERS, key=lambda one: one != likely)]

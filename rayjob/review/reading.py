@@ -56,11 +56,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What a sheet brought: answers, what was kept aside, and the keys that were given out but did not come back."""
+    """What a sheet brought: answers, what was kept aside, the keys that were given out but did not come back, and how
+    many of the review's rows it holds."""
 
     answered: tuple[Answered, ...]
     kept: tuple[Kept, ...]
     missing: tuple[str, ...]
+    seen: int = 0
 
 
 class _Reader:
@@ -170,4 +172,4 @@ def read_back(review: Review, raw: Iterable[RawRow], reviewer: str = "", at: str
         reader.read(row)
     expected = [row.key for row in review.rows if not reviewer or not row.reviewers or reviewer in row.reviewers]
     missing = tuple(key for key in expected if key not in reader.seen)
-    return ReadBack(tuple(reader.found.values()), tuple(reader.kept), missing)
+    return ReadBack(tuple(reader.found.values()), tuple(reader.kept), missing, len(reader.seen))

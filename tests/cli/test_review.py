@@ -89,3 +89,14 @@ def test_what_cannot_be_exported_says_why(runs, tmp_path, arguments, message):
 
 def test_a_folder_without_a_review_is_refused(tmp_path):
     assert run("status", str(tmp_path)).exit_code == 2
+
+
+def test_another_reviews_sheet_is_refused_and_leaves_nothing_behind(runs, tmp_path):
+    ours = str(tmp_path / "ours")
+    assert run("export", runs[0], "-o", ours, "--rows", "3", "--dimensions", "intent").exit_code == 0
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("key,intent\nzzzzzzzz,build\n")
+    result = run("import", ours, str(sheet))
+    assert result.exit_code == 2
+    assert "is it another review's sheet?" in " ".join(result.output.split())
+    assert not (tmp_path / "ours" / "answers.jsonl").exists()

@@ -262,7 +262,14 @@ def test_a_row_that_stands_twice_keeps_the_second_aside():
 
 @pytest.mark.parametrize(
     ("reader", "content"),
-    [(read_xlsx, b"PK\x03\x04nonsense"), (read_xlsx, b"text"), (read_tasks, b"{"), (read_tasks, b"[1]")],
+    [
+        (read_csv, b"%PDF-1.7\x00\x01"),
+        (read_csv, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00"),
+        (read_xlsx, b"PK\x03\x04nonsense"),
+        (read_xlsx, b"text"),
+        (read_tasks, b"{"),
+        (read_tasks, b"[1]"),
+    ],
 )
 def test_files_that_are_no_sheets_say_what_is_accepted(reader, content):
     with pytest.raises(SheetError, match=r"(save it as|accepted)"):
