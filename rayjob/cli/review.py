@@ -171,7 +171,8 @@ def import_(
             who = reviewer or PurePosixPath(sheet).stem
             back = read_back(review, read_sheet(sheet), who, _now())
             if not back.seen:
-                raise SheetError(f"{sheet}: no row of this review is in it, by `key` or `id`; is it another review's sheet?")
+                why = "no row of this review is in it, by `key` or `id`; is it another review's sheet?"
+                raise SheetError(f"{sheet}: {why}")
             answers, replaced = merge_answers(answers, back.answered)
             kept += [*back.kept, *replaced]
             count = sum(len(one.answers) for one in back.answered)
