@@ -158,7 +158,10 @@ def train(work: TrainWork) -> list[str]:
 
     spec, folder = work.spec, RunFolder(work.output)
     settings = train_settings(spec)
-    other = {name: read_corpus(training_rows(file_rows(uri))) for name, uri in sorted(spec.other.items())}
+    other = {
+        name: read_corpus(training_rows(file_rows(given.path)), file_rows(given.pairs) if given.pairs else None)
+        for name, given in spec.others().items()
+    }
     rows = [choice_row(row) for row in stage_rows(folder, work.rows)]
     pairs = file_rows(spec.pairs) if spec.pairs else stage_rows(folder, work.pairs) if work.pairs else None
     target = ModelFiles(folder.at(spec.path))

@@ -165,7 +165,9 @@ def file_parts(job: JobSpec) -> dict[str, str]:
             if isinstance(settings, ChooseStep | TrainChoiceStep) and isinstance(file, str):
                 named[f"file {step.name}.{field_name}"] = file
         if isinstance(settings, TrainChoiceStep):
-            named |= {f"file {step.name}.other.{name}": file for name, file in settings.other.items()}
+            for name, rows in settings.others().items():
+                named[f"file {step.name}.other.{name}"] = rows.path
+                named |= {f"file {step.name}.other.{name}.pairs": rows.pairs} if rows.pairs else {}
     return {part: _content(file) for part, file in sorted(named.items()) if files.exists(file)}
 
 

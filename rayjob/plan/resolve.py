@@ -11,7 +11,7 @@ from rayjob.labels.rules import Rule, parse_rules
 from rayjob.labels.taxonomy import Taxonomy, parse_taxonomy
 from rayjob.plan.reading import Reader, Reading, prompt_file
 from rayjob.spec.base import Problem, SpecError
-from rayjob.spec.choice import ChooseStep, TrainChoiceStep
+from rayjob.spec.choice import ChooseStep, OtherRows, TrainChoiceStep
 from rayjob.spec.label import LabelStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec, Step
@@ -152,5 +152,8 @@ def _absolute_step(step: Step, folder: str) -> Step:
         if isinstance(value := getattr(step.settings, name, None), str) and value
     }
     if isinstance(step.settings, TrainChoiceStep):
-        found["other"] = {name: join_path(folder, path) for name, path in step.settings.other.items()}
+        found["other"] = {
+            name: OtherRows(path=join_path(folder, rows.path), pairs=rows.pairs and join_path(folder, rows.pairs))
+            for name, rows in step.settings.others().items()
+        }
     return step.model_copy(update={"settings": step.settings.model_copy(update=found)}) if found else step

@@ -52,6 +52,13 @@ class FinetuneSpec(SpecModel):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU where there is one.")
 
 
+class OtherRows(SpecModel):
+    """Rows of another domain, and which of their pairs are scored."""
+
+    path: str = Field(description="File of rows.")
+    pairs: str | None = Field(default=None, description="A file of ready pairs {qid, good, bad}; default: all pairs.")
+
+
 class TrainChoiceStep(SpecModel):
     """Trains the classifier and writes model.safetensors, card.json and card.md."""
 
@@ -77,7 +84,14 @@ class TrainChoiceStep(SpecModel):
     tested: int = Field(default=1, ge=1, le=20, description="Folds held out in turn per seed.")
     siblings: int = Field(default=4, ge=0, le=64, description="Other answers per pair in sibling mode; 0: none.")
     epochs: int = Field(default=15, ge=1, le=1000, description="Most epochs; the best on the validation fold is kept.")
-    other: dict[str, str] = Field(default={}, description="Other domains to score on: name → file of rows.")
+    other: dict[str, str | OtherRows] = Field(
+        default={}, description="Other domains to score on, never to train on: name → file of rows, or {path, pairs}."
+    )
+
+    def others(self) -> dict[str, OtherRows]:
+        """`other` in its long form, by name."""
+        given = sorted(self.other.items())
+        return {name: OtherRows(path=value) if isinstance(value, str) else value for name, value in given}
 
     @model_validator(mode="after")
     def _folds_fit(self) -> Self:
