@@ -11,7 +11,7 @@ import numpy as np
 from rayjob.labels.agreement import Coded
 from rayjob.labels.agreement_consensus import find_consensus
 from rayjob.labels.taxonomy import Taxonomy
-from rayjob.reports.compare_join import code_joined, join_sides
+from rayjob.reports.compare_join import align_answers, code_joined, join_sides
 from rayjob.reports.labelled import Labelled, LabelledError, Said
 
 #: How sure a label is, the surest last: a merge prefers what people said.
@@ -67,6 +67,7 @@ def build_gold(
     """
     if len(sides) < 2:
         raise LabelledError("gold build needs two runs or more, or a review: one run cannot vouch for itself")
+    sides = align_answers(sides)
     joined = join_sides(sides)
     coded = code_joined(sides, joined)
     accepted = {name: _accept(one, quality) for name, one in coded.items()}
