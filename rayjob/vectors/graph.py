@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayjob.vectors.check import Floats, Ints
+from rayjob.vectors.check import Floats, Ints, unit
 from rayjob.vectors.neighbours import EXACT_ROWS, Near, Neighbours
 from rayjob.vectors.targets import Targets
 
@@ -39,6 +39,43 @@ def build_graph(anchors: Floats, k: int = 10, seed: int = 0, exact_rows: int = E
     root = 1 / np.sqrt(np.maximum(np.asarray(weights.sum(axis=1)).ravel(), 1e-12))
     scale = sparse.diags(root)
     return Graph(index, (scale @ weights @ scale).tocsr().astype(np.float32), width, k)
+
+
+#: Directions in which rows hardly differ are not blown up to more than about 1 / sqrt(this) of the usual spread.
+RIDGE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Whitening:
+    """A linear map after which rows differ about equally in all directions: no topic outweighs the others."""
+
+    mean: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+
+    def __call__(self, block: Floats) -> NDArray[np.float32]:
+        """(n, d) rows in the other space, not scaled to length one."""
+        return np.asarray((unit(block) - self.mean) @ self.matrix, np.float32)
+
+
+def fit_whitening(anchors: Floats) -> Whitening:
+    """From the covariance C of the anchors: C's eigenvectors over sqrt(eigenvalue + RIDGE * mean eigenvalue)."""
+    rows = unit(anchors)
+    mean = rows.mean(axis=0)
+    values, directions = np.linalg.eigh(np.cov(rows - mean, rowvar=False, bias=True).reshape(rows.shape[1], -1))
+    scale = np.sqrt(np.maximum(values, 0) + RIDGE * max(float(values.mean()), 1e-12))
+    return Whitening(mean, np.asarray(directions / scale, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class InOtherSpace:
+    """A scorer that was fitted on whitened rows, for rows that are not."""
+
+    scorer: SpreadLabels
+    whitening: Whitening
+
+    def scores(self, block: Floats) -> NDArray[np.float32]:
+        """See SpreadLabels.scores."""
+        return self.scorer.scores(self.whitening(block))
 
 
 @dataclass(frozen=True, slots=True)

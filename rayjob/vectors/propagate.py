@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayjob.vectors.check import Floats, Ints, SpreadError, blocks
-from rayjob.vectors.graph import Graph, build_graph, spread_labels
+from rayjob.vectors.graph import Graph, InOtherSpace, Whitening, build_graph, fit_whitening, spread_labels
 from rayjob.vectors.neighbours import Near, exact_rows_for
 from rayjob.vectors.probe import fit_probe
 from rayjob.vectors.represent import Chosen
@@ -139,10 +140,14 @@ def needs_anchors(settings: Settings) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """A graph over the anchors, and the anchor at which each labelled row acts."""
+    """A graph over the anchors, and the anchor at which each labelled row acts.
+
+    `whitened`: the graph of the same anchors in the other space, for the method `mean`.
+    """
 
     graph: Graph
     places: Ints
+    whitened: tuple[Whitening, Graph] | None = None
 
 
 def anchor(vectors: Floats, bought: Chosen, settings: Settings, seed: int) -> Anchored:
@@ -152,11 +157,16 @@ def anchor(vectors: Floats, bought: Chosen, settings: Settings, seed: int) -> An
     """
     drawn = np.random.default_rng(seed).choice(len(vectors), min(settings.anchors, len(vectors)), replace=False)
     rows = np.union1d(drawn, bought.rows[~bought.is_audit])
-    graph = build_graph(vectors[rows], settings.graph_neighbours, seed, exact_rows_for(len(vectors)))
+    exact = exact_rows_for(len(vectors))
+    graph = build_graph(vectors[rows], settings.graph_neighbours, seed, exact)
     places = np.searchsorted(rows, bought.rows)
     outside = ~np.isin(bought.rows, rows)
     places[outside] = graph.index.search(vectors[bought.rows[outside]], 1).rows[:, 0]
-    return Anchored(graph, places)
+    if settings.method != "mean":
+        return Anchored(graph, places)
+    whitening = fit_whitening(vectors[rows])
+    other = build_graph(whitening(vectors[rows]), settings.graph_neighbours, seed, exact)
+    return Anchored(graph, places, (whitening, other))
 
 
 def fit(
@@ -170,7 +180,7 @@ def fit(
         raise SpreadError("no row is labelled, so there is nothing to spread; buy at least one label")
     others: list[Scorer] = []
     if needs_anchors(settings):
-        others.append(_fit_graph(targets, anchored, among))
+        others.extend(_fit_graphs(targets, anchored, among))
     if settings.method in ("mean", "probe"):
         others.append(fit_probe(labelled, targets, settings.strength))
     decay = settings.decay if settings.method in ("mean", "trust") else 1.0
@@ -179,8 +189,11 @@ def fit(
     return Propagator(trust, tuple(others), settings, targets.tags, targets.multi, may_be_empty)
 
 
-def _fit_graph(targets: Targets, anchored: Anchored | None, among: Ints | None) -> Scorer:
+def _fit_graphs(targets: Targets, anchored: Anchored | None, among: Ints | None) -> Iterator[Scorer]:
     if anchored is None:
         raise SpreadError("label spreading needs the anchors of the table, from anchor()")
     places = anchored.places if among is None else anchored.places[among]
-    return spread_labels(anchored.graph, places, targets)
+    yield spread_labels(anchored.graph, places, targets)
+    if anchored.whitened is not None:
+        whitening, graph = anchored.whitened
+        yield InOtherSpace(spread_labels(graph, places, targets), whitening)

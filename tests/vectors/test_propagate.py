@@ -3,8 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from rayjob.vectors.check import SpreadError
-from rayjob.vectors.graph import build_graph, spread_labels
+from rayjob.vectors.check import SpreadError, unit
+from rayjob.vectors.graph import InOtherSpace, build_graph, fit_whitening, spread_labels
 from rayjob.vectors.propagate import METHODS, Settings, anchor, choose, fit, is_right
 from rayjob.vectors.represent import Chosen
 from rayjob.vectors.targets import read_targets
@@ -55,6 +55,32 @@ def test_label_spreading_is_the_closed_form():
     seeds[rows] = targets.values
     exact = 0.1 * np.linalg.solve(np.eye(60) - 0.9 * graph.links.toarray(), seeds)
     assert np.allclose(mass, exact, atol=1e-4)
+
+
+def test_whitened_rows_differ_about_equally_in_all_directions():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, 6)) * [9, 3, 1, 1, 1, 0.01] + [20, 0, 0, 0, 0, 0]
+    whitening = fit_whitening(rows)
+    spread = np.linalg.eigvalsh(np.cov(whitening(rows), rowvar=False))
+    assert spread.max() <= 1.001
+    assert spread[1:].min() > 0.01
+    before = np.linalg.eigvalsh(np.cov(unit(rows), rowvar=False))
+    assert spread.max() / spread[2] < 0.3 * before.max() / before[2]
+    assert np.isfinite(fit_whitening(np.ones((9, 4), np.float32))(np.ones((2, 4), np.float32))).all()
+
+
+def test_the_mean_asks_a_second_graph_in_the_other_space():
+    """Two classes differ in a direction that is small beside three that mean nothing: whitened, they lie apart."""
+    rng = np.random.default_rng(1)
+    truth = np.arange(400) % 2
+    rows = np.column_stack([rng.normal(size=(400, 3)), 0.2 * (2 * truth - 1), np.full(400, 3)])
+    bought = Chosen(np.arange(20), np.zeros(20, bool))
+    anchored = anchor(rows, bought, Settings(), 0)
+    model = fit(rows[:20], read_targets([str(name) for name in truth[:20]]), Settings(), anchored)
+    right = [(scorer.scores(rows).argmax(axis=1) == truth).mean() for scorer in model.others[:2]]
+    assert isinstance(model.others[1], InOtherSpace)
+    assert right[1] > max(0.9, right[0] + 0.05)
+    assert anchor(rows, bought, Settings(method="graph"), 0).whitened is None
 
 
 def test_the_decay_is_fitted_not_one():
