@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 HOPELESS = ("unreadable", "empty")
 #: What a spec says of a provider rather than of a question, and what it is where nothing is said.
 OF_PROVIDER = {
-    "api_base": "null", "api_key_env": "null", "transport": "auto", "structured": "auto", "mode": "live",
-    "params": "{}", "limits": "{}",
+    "api_base": "null", "replicas": "[]", "api_key_env": "null", "transport": "auto", "structured": "auto",
+    "mode": "live", "params": "{}", "limits": "{}",
 }  # fmt: skip
 RETRIED = tuple(kind for kind in FAILURE_KINDS if kind not in HOPELESS)
 

@@ -22,6 +22,7 @@ class Question:
     `sample` tells repeated draws of one question apart, so that the ledger does not answer the second with the first.
     `logprobs` asks for the token probabilities of the answer, where the provider gives them.
     `static` leading messages are the same for every row of the step: where a provider is told what to cache, that.
+    `row` is the uid it belongs to: where several servers have the model, the calls of a row go to the same one.
     `plain` messages are the same question in plainer words, asked once where a content filter refused the first.
     """
 
@@ -37,6 +38,7 @@ class Question:
     dimensions: tuple[str, ...] = ()
     static: int = 0
     logprobs: bool = False
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True)

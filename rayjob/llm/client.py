@@ -14,6 +14,7 @@ from rayjob.llm.errors import REACTIONS
 from rayjob.llm.gate import Gate
 from rayjob.llm.ledger import Ledger
 from rayjob.llm.records import question_key, record_of, reply_of
+from rayjob.llm.replicas import Replicas
 from rayjob.llm.transport import Transport
 from rayjob.spec.models import ModelSpec
 
@@ -145,6 +146,9 @@ class Client:
         ]
         if spec.mode == "batch":
             return self._batches(spec, secrets)
+        if spec.replicas:
+            bases = (spec.api_base, *spec.replicas)
+            return Replicas([self._transport(spec.model_copy(update={"api_base": b, "replicas": ()})) for b in bases])
         if goes_direct(spec):
             return DirectTransport(spec, self._env, secrets)
         from rayjob.llm.via_litellm import LiteLLMTransport

@@ -23,6 +23,7 @@ class Call:
     response_format: Mapping[str, object] | None = None
     logprobs: bool = False
     static: int = 0  # leading messages that every row shares; changes the price alone, and is in no key
+    row: str = ""  # in no key either
 
     def body(self) -> dict[str, object]:
         """The OpenAI-style parameters, without the model, the key and the base."""
@@ -80,6 +81,7 @@ def call_of(question: Question, spec: ModelSpec, structured: str) -> Call:
         response_format=response_format(question.schema, structured),
         logprobs=question.logprobs,
         static=question.static,
+        row=question.row,
     )
 
 

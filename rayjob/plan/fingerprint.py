@@ -12,7 +12,9 @@ from rayjob.plan.resolve import Resolved
 from rayjob.spec.models import ModelSpec
 
 #: Settings of a model that change how it is called, not what it answers.
-CALLING_ONLY = {"api_base", "api_key_env", "timeout_s", "deadline_s", "limits", "price", "transport", "mode", "batch"}
+CALLING_ONLY = {
+    "api_base", "replicas", "api_key_env", "timeout_s", "deadline_s", "limits", "price", "transport", "mode", "batch",
+}  # fmt: skip
 #: Settings of a step that change no answer: its name, and where its prompt lies (the text counts by itself).
 ABOUT_NAMES = {"name", "prompt"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from rayjob.spec.base import SpecModel
 
@@ -57,6 +57,9 @@ class ModelSpec(SpecModel):
 
     model: str = Field(min_length=1, description="LiteLLM's name: provider/model, or offline/lexical.")
     api_base: str | None = Field(default=None, pattern="^https?://", description="URL of a server of your own.")
+    replicas: tuple[Annotated[str, Field(pattern="^https?://")], ...] = Field(
+        default=(), description="Further servers of the same model beside api_base; the calls of a row share one."
+    )
     api_key_env: str | None = Field(
         default=None,
         pattern="^[A-Za-z_][A-Za-z0-9_]*$",
@@ -84,6 +87,13 @@ class ModelSpec(SpecModel):
         default=None, description="Name of the model that gets the question when this one fails."
     )
     params: dict[str, Any] = Field(default_factory=dict, description="Extra parameters of the call, e.g. top_p, seed.")
+
+    @model_validator(mode="after")
+    def check_replicas(self) -> ModelSpec:
+        """They stand beside an api_base, and a batch is one server's."""
+        if self.replicas and (self.api_base is None or self.mode == "batch"):
+            raise ValueError("replicas are further servers beside api_base, where mode is live")
+        return self
 
     @field_validator("params")
     @classmethod

@@ -89,7 +89,9 @@ class Generate:
         for attempt in range(self.spec.retries + 1):
             # Another draw, not the same again: the ledger would answer that with the same text.
             sample = number + 1000 * attempt
-            question = Question(self.name, self.spec.model, messages, SCHEMA, self.spec.temperature, sample=sample)
+            question = Question(
+                self.name, self.spec.model, messages, SCHEMA, self.spec.temperature, sample=sample, row=row["uid"]
+            )
             try:
                 (reasoning, answer), reply = await asker.ask(question, read_candidate)
                 return Candidate(reasoning, answer, self.spec.model, side), reply

@@ -133,6 +133,7 @@ class Label:
             dimensions=tuple(dim.name for dim in asking.dims),
             static=self.static,
             logprobs=self.spec.confidence == "logprobs",
+            row=row.get("uid", ""),
         )
 
     def visible_labels(self, row: Row) -> dict[str, object]:

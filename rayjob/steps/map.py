@@ -65,7 +65,7 @@ class MapUnmapped:
         if not items:
             return row
         try:
-            choices, reply = await asker.ask(self.question(items), lambda text: read_choices(text, items))
+            choices, reply = await asker.ask(self.question(items, row["uid"]), lambda text: read_choices(text, items))
         except CallFailedError as error:
             if error.kind in ("auth", "budget"):
                 return fail_row(row, self.name, error)
@@ -85,13 +85,13 @@ class MapUnmapped:
         ]
         return [item for item in found if item.candidates][: self.spec.max_tags]
 
-    def question(self, items: Sequence[Item]) -> Question:
+    def question(self, items: Sequence[Item], uid: str = "") -> Question:
         """One question about all of them."""
         try:
             messages = [message.to_dict() for message in self.prompt.render(unmapped=items)]
         except RenderError as error:
             raise CallFailedError("internal", f"the prompt cannot be rendered: {error}", attempts=0) from error
-        return Question(self.name, self.spec.unmapped_with, messages, _schema(len(items)))
+        return Question(self.name, self.spec.unmapped_with, messages, _schema(len(items)), row=uid)
 
     def apply(self, row: Row, choices: Mapping[tuple[str, str], Candidate]) -> None:
         """Moves what was mapped from `unmapped` to the labels; the others are suggestions from now on."""
