@@ -151,7 +151,7 @@ class PropagateStep(SpecModel):
 
     name: str | None = Field(default=None, description="Name in plans and failures.")
     method: Literal["mean", "trust", "graph", "probe"] = Field(
-        default="mean", description="trust formula, label spreading on a graph, linear probe, or the mean of the three."
+        default="mean", description="trust formula, label spreading on a graph, linear probe, or the mean of all."
     )
     neighbours: int = Field(
         default=20, ge=1, le=1000, description="Labelled neighbours that the trust formula looks at."
