@@ -81,8 +81,7 @@ def find_outcomes(run: Labelled, gold: Gold) -> list[Outcomes]:
             right = [gold.rows[one].labels[name] == tuple(run.answers[name][rows[one]] or ()) for one in at]
             weights = row_weights([gold.rows[one].stratum for one in at], gold.population)
             stated = np.clip(confidence[[rows[one] for one in at]], 0.0, 1.0)
-            of_run = np.array([rows[one] for one in at], dtype=np.int64)
-            found.append(Outcomes(name, stated, np.array(right, dtype=np.float64), weights, of_run))
+            found.append(Outcomes(name, stated, np.array(right, dtype=np.float64), weights, np.array(at)))
     if not found:
         raise LabelledError(f"{run.path}: no row has both a confidence and a verdict of {len(gold.rows)} judged rows")
     return found

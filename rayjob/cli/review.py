@@ -105,7 +105,9 @@ def _candidates(sides: Sequence[Labelled], strategy: str, by: str) -> list[Candi
         lowest = np.fmin(lowest, values)
     apart = _disagreement(sides) if len(sides) > 1 else np.zeros(len(first))
     strata = ["+".join(first.answers[by][row] or ()) if by else "" for row in range(len(first))]
-    return [Candidate(row, float(lowest[row]), float(apart[row]), strata[row]) for row in range(len(first))]
+    # Not in the order of the files, which differs when a run is made again: a seed must draw the same rows.
+    order = sorted(range(len(first)), key=lambda row: (first.uids[row], first.ids[row]))
+    return [Candidate(row, float(lowest[row]), float(apart[row]), strata[row]) for row in order]
 
 
 def _disagreement(sides: Sequence[Labelled]) -> np.ndarray:

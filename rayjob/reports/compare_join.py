@@ -43,7 +43,9 @@ def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
     common = set.intersection(*single)
     if not common:
         raise LabelledError(_nothing_shared(sides, by))
-    order = tuple(key for key in keys[0] if key in common)
+    order = tuple(
+        sorted(common)
+    )  # not the files' order, which differs from run to run: draws must fall on the same rows
     everything = set().union(*counts) - {""}
     dimensions = list(dict.fromkeys(name for side in sides for name in side.answers))
     return Joined(

@@ -17,7 +17,7 @@ from rayjob.spec.quality import DimensionCalibration
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """One dimension's judged rows, each (rows,): stated confidence, whether the answer was right, its weight, and
-    which row of the run it is (a row is held out in all dimensions at once)."""
+    which of the judged rows it is (a row is held out in all dimensions at once)."""
 
     dimension: str
     confidence: Floats

@@ -100,3 +100,13 @@ def test_another_reviews_sheet_is_refused_and_leaves_nothing_behind(runs, tmp_pa
     assert result.exit_code == 2
     assert "is it another review's sheet?" in " ".join(result.output.split())
     assert not (tmp_path / "ours" / "answers.jsonl").exists()
+
+
+def test_a_seed_draws_the_same_rows_whatever_their_order(tmp_path):
+    records = [record(i, intent="learn" if i % 3 else "build") for i in range(40)]
+    drawn = []
+    for name, order in (("a", 1), ("b", -1)):
+        path, out = side(tmp_path, name, records[::order]).path, tmp_path / f"review-{name}"
+        assert run("export", path, "-o", str(out), "--rows", "12").exit_code == 0
+        drawn.append({row["id"] for row in json.loads((out / "review.json").read_text())["rows"]})
+    assert drawn[0] == drawn[1]

@@ -255,3 +255,11 @@ def test_the_overall_row_is_the_last_and_no_number_is_minus_zero(tmp_path):
         assert not any("-0.000" in cell for row in table.rows for cell in row)
         if table.title.startswith(("Agreement", "Beyond")):
             assert table.rows[-1][0] == "overall"
+
+
+def test_the_order_of_a_file_changes_no_digit(tmp_path):
+    ours = [record(i, concept=("x",) if i % 3 else ()) for i in range(40)]
+    theirs = [record(i, intent="learn" if i % 4 else "build", concept=("x",) if i % 5 else ("y",)) for i in range(40)]
+    straight = compare_sides([side(tmp_path, "a", ours), side(tmp_path, "b", theirs)], FAST)
+    turned = compare_sides([side(tmp_path, "c", ours[::-1]), side(tmp_path, "d", theirs)], FAST)
+    assert straight.pairs[0].metrics == turned.pairs[0].metrics
