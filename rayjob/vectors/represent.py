@@ -92,12 +92,17 @@ def draw_audit(vectors: Floats, taken: Ints, count: int, seed: int) -> Ints:
     rng = np.random.default_rng([seed, 1])
     if not len(taken) or not count:
         return np.sort(rng.choice(rest, count, replace=False)).astype(np.int64)
-    circle = np.roll(_along(vectors, rest, taken), rng.integers(len(rest)))
-    cuts = np.linspace(0, len(rest), count + 1).round().astype(np.int64)
-    return np.sort(circle[rng.integers(cuts[:-1], cuts[1:])]).astype(np.int64)
+    return np.sort(draw_arcs(order_circle(vectors, rest, taken), count, rng))
 
 
-def _along(vectors: Floats, rest: Ints, taken: Ints) -> Ints:
+def draw_arcs(circle: Ints, count: int, rng: np.random.Generator) -> Ints:
+    """One of each of `count` equal arcs of a circle that is cut at a random place."""
+    turned = np.roll(circle, rng.integers(len(circle)))
+    cuts = np.linspace(0, len(circle), count + 1).round().astype(np.int64)
+    return np.asarray(turned[rng.integers(cuts[:-1], cuts[1:])], np.int64)
+
+
+def order_circle(vectors: Floats, rest: Ints, taken: Ints) -> Ints:
     """The rows of `rest` by the taken row that is nearest, these along their greatest spread, then by distance."""
     index = Neighbours(vectors[taken], exact_rows=exact_rows_for(len(vectors)))
     near = [index.search(vectors[rest[part]], 1) for part in blocks(len(rest))]
