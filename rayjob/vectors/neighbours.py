@@ -87,6 +87,9 @@ _PROBES = 16
 
 def _top(products: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], Ints]:
     """The k largest of each row, largest first, ties by the lower column."""
+    if k == 1:
+        columns = products.argmax(axis=1)[:, None]
+        return np.take_along_axis(products, columns, axis=1), columns.astype(np.int64)
     if k < products.shape[1]:
         columns = np.sort(np.argpartition(-products, k - 1, axis=1)[:, :k], axis=1)
     else:

@@ -23,6 +23,15 @@ def test_exact_neighbours_are_those_of_brute_force():
     assert np.allclose(near.distances[:, 1:], distances[:, 1:], atol=1e-3)
 
 
+def test_the_nearest_alone_is_the_first_of_several():
+    vectors = make_clouds(200).vectors
+    queries = make_clouds(50, seed=1).vectors
+    one, several = Neighbours(vectors).search(queries, 1), Neighbours(vectors).search(queries, 4)
+    assert np.array_equal(one.rows[:, 0], several.rows[:, 0])
+    assert np.allclose(one.distances[:, 0], several.distances[:, 0])
+    assert Neighbours(np.ones((5, 3), np.float32)).search(np.ones((2, 3), np.float32), 1).rows.tolist() == [[0], [0]]
+
+
 def test_more_neighbours_than_rows_are_all_rows():
     near = Neighbours(make_clouds(4).vectors).search(make_clouds(9).vectors, 10)
     assert near.rows.shape == (9, 4)
