@@ -18,7 +18,8 @@ from rayjob.store.errors import StoreError, translate
 from rayjob.store.s3settings import S3Settings, find_settings
 
 CONNECT_TIMEOUT_S = 5
-REQUEST_TIMEOUT_S = 30
+#: Of silence, an attempt. Six attempts of it are a minute, after which a storage that does not answer is given up.
+REQUEST_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
