@@ -86,5 +86,5 @@ def _read(pid: int) -> tuple[float, int, str]:
     words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").split()
     name = next((word for word in words if word.startswith("ray::")), Path(words[0]).name if words else "?")
     if name.startswith("python") and len(words) > 1:
-        name = Path(words[1]).name
+        name = words[2] if words[1] == "-m" and len(words) > 2 else Path(words[1]).name
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND, (sizes[1] - sizes[2]) * PAGE_BYTES, name
