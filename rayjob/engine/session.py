@@ -70,6 +70,10 @@ def quiet_ray() -> None:
     context.use_datasource_v2 = False  # its first read_parquet took 6-9 s, the older reader 0.3 s
     for name in ("ray.data", "ray.data._internal", "ray.data.dataset"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    if os.environ.get("RAYJOB_DEBUG") != "1":
+        for handler in logging.getLogger("ray.data").handlers:
+            if handler.name == "console":  # tracebacks of errors that we say in a sentence; its log file keeps them
+                handler.setLevel(logging.CRITICAL)
 
 
 def count_cpus() -> int:
