@@ -105,9 +105,9 @@ class Ledger:
                 return
             self._flushing, self._fresh = self._fresh, {}
             try:
-                uri = self._name(0)
-                await asyncio.to_thread(self._files.write_atomic, uri, encode_segment(self._flushing))
-                await self._lookup.add_segment(uri)
+                uri, segment = self._name(0), encode_segment(self._flushing)
+                await asyncio.to_thread(self._files.write_atomic, uri, segment)
+                self._lookup.add_segment(uri, segment)
             except BaseException:  # a cancellation too: what is not durable must be written by the next flush
                 self._fresh = {**self._flushing, **self._fresh}
                 raise
@@ -153,15 +153,17 @@ class Ledger:
                 mine, self._levels[level] = self._levels[level][:FAN_IN], self._levels[level][FAN_IN:]
                 merged = self._name(level + 1)
                 try:
-                    await asyncio.to_thread(self._merge, mine, merged)
+                    segment = await asyncio.to_thread(self._merge, mine, merged)
                 except OSError:
                     continue  # a `compact` took them, or storage has trouble: small segments are as good
-                await self._lookup.add_segment(merged)
+                self._lookup.add_segment(merged, segment)
                 await asyncio.to_thread(self._delete, mine)
                 self._levels[level + 1].append(merged)
 
-    def _merge(self, uris: list[str], into: str) -> None:
-        self._files.write_atomic(into, merge_segments(self._files.read_bytes(uri) for uri in uris))
+    def _merge(self, uris: list[str], into: str) -> bytes:
+        segment = merge_segments(self._files.read_bytes(uri) for uri in uris)
+        self._files.write_atomic(into, segment)
+        return segment
 
     def _delete(self, uris: list[str]) -> None:
         for uri in uris:

@@ -13,11 +13,10 @@ from rayjob.llm.ledger_index import (
     Index,
     Place,
     build_index,
-    load_entries,
     load_index,
     merge_indexes,
 )
-from rayjob.llm.segments import DamagedError, decode_record
+from rayjob.llm.segments import DamagedError, decode_index, decode_record
 
 #: Look-ups that come within this time are read together, and near ones with one read.
 GATHER_S = 0.002
@@ -72,12 +71,10 @@ class Lookup:
         self._add(piece)
         return len(piece)
 
-    async def add_segment(self, uri: str) -> None:
-        """Takes in a segment that this process wrote."""
-        entries = await asyncio.to_thread(load_entries, self._files, uri)
+    def add_segment(self, uri: str, segment: bytes) -> None:
+        """Takes in a segment that this process wrote, without reading it again."""
         self._known.add(uri)
-        if entries is not None:
-            self._add(build_index([(uri, entries)]))
+        self._add(build_index([(uri, decode_index(segment))]))
 
     def _add(self, piece: Index) -> None:
         self._known.update(piece.segments)
