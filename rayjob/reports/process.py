@@ -29,10 +29,11 @@ def is_gone(process: Mapping[str, Any]) -> bool:
 
 
 def _where() -> str:
-    """The machine and, in a container, the container: the same number is another process in the next one."""
-    with suppress(OSError):
-        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
-    return socket.gethostname()
+    """The machine since it was started and, in a container, the container: elsewhere the number is another process."""
+    parts = [socket.gethostname()]
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        parts += [file.read().strip(), os.readlink("/proc/self/ns/pid")]
+    return " ".join(parts)
 
 
 def _began(pid: int) -> str | None:
