@@ -37,9 +37,10 @@ def _where() -> str:
 
 
 def _began(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks; None where there is no /proc."""
+    """When a process began, in the kernel's ticks; None where there is no /proc, or it ended and nobody asked how."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[19]
+            fields = file.read().rpartition(")")[2].split()
     except OSError:
         return None
+    return None if fields[0] in "ZX" else fields[19]

@@ -178,11 +178,21 @@ def test_a_process_is_gone_once_it_has_ended_and_not_where_nobody_can_tell() -> 
     mine = this_process()
     its = {**mine, "pid": child.pid}
     assert is_gone(its), "another process has that number: it began at another time"
-    child.communicate()
+    its["began"] = began_of(child.pid)
+    assert not is_gone(its)
+    assert child.stdin is not None
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert is_gone(its), "it has ended, though nobody has asked how"
+    child.wait(10)
     assert is_gone(its)
     assert not is_gone(mine)
     assert not is_gone({**its, "where": "another machine"})
     assert not is_gone({})
+
+
+def began_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
 
 
 def run_of(folder: Path, process: dict[str, object]) -> RunFolder:
