@@ -68,7 +68,7 @@ def _label(step: Step) -> LabelStep:
 
 def resolve_texts(job: JobSpec, texts: Texts) -> Resolved:
     """The same from texts read before: how an actor on another machine gets what the spec's folder held."""
-    taxonomy, problems = parse_taxonomy(texts.taxonomy)
+    taxonomy, problems = parse_taxonomy(texts.taxonomy) if texts.taxonomy else (Taxonomy.of([]), [])
     rules, more = parse_rules(texts.rules, taxonomy) if texts.rules.strip() else ((), [])
     if problems or more:
         raise SpecError([*problems, *more])
