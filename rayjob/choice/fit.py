@@ -21,11 +21,11 @@ from rayjob.choice.trees import PairSet, TreeSettings, grow
 class FitSettings:
     """How a member is trained: epochs are the most; the epoch with the lowest validation loss is kept."""
 
-    hidden: int = 8
+    hidden: int = 48
     epochs: int = 15
     batch: int = 512
     rate: float = 2e-3
-    decay: float = 0.5
+    decay: float = 0.05
     trees: TreeSettings = field(default_factory=TreeSettings)
 
 
@@ -53,7 +53,7 @@ def fit_member(
 #: How features of the question alone are called.
 OF_THE_QUESTION = ("cue_", "asks_")
 #: Shares of the training rows that are less strange than where trust begins to fall, and than where it ends.
-TRUSTED = (0.5, 0.9)
+TRUSTED = (0.75, 0.95)
 
 
 def _fit_units(member: Member, table: FeatureTable, known: np.ndarray) -> None:

@@ -73,8 +73,11 @@ class SymmetricJudge:
             return np.asarray(self.network(torch.from_numpy(values).to(self.device)).double().cpu().numpy())
 
     def logits(self, reasonings: Sequence[Reasoning], pairs: Pairs, table: FeatureTable | None = None) -> Array:
-        scores = self.scores(reasonings, table)
-        return np.asarray(scores[pairs[:, 0]] - scores[pairs[:, 1]])
+        used, places = np.unique(pairs, return_inverse=True)  # only these are read: reading is what costs
+        known = None if table is None else table.take(used)
+        taken = [reasonings[index] for index in used] if table is None or self.text is not None else ()
+        scores = self.scores(taken, known)[places.reshape(pairs.shape)]
+        return np.asarray(scores[:, 0] - scores[:, 1])
 
     def one_way(self, reasonings: Sequence[Reasoning], pairs: Pairs) -> Array:
         return self.logits(reasonings, pairs)

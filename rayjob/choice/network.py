@@ -21,7 +21,7 @@ LEAST_UNIT, LEAST_SPREAD = 0.25, 0.05
 class Mlp(nn.Module):  # type: ignore[misc]  # torch ships no stubs that mypy is let to follow
     """A linear and a hidden path over standardised features and, where there are any, vectors: [n, f + d] → [n]."""
 
-    def __init__(self, inputs: int, hidden: int = 8, dropout: float = 0.4) -> None:
+    def __init__(self, inputs: int, hidden: int = 48, dropout: float = 0.4) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, 1, bias=False)
         self.hidden = nn.Sequential(

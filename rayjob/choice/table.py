@@ -30,6 +30,10 @@ class FeatureTable:
     def __len__(self) -> int:
         return len(self.values)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> FeatureTable:
+        """The table of some rows."""
+        return FeatureTable(self.names, self.values[rows], self.vectors[rows])
+
 
 def describe(question: str, text: str, answer: str) -> dict[str, float]:
     """Every feature of one reasoning, by name."""
