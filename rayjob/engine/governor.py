@@ -17,11 +17,12 @@ from rayjob.spec.models import BudgetSpec, LimitsSpec
 class GovernorActor:
     """Leases capacity and collects what every actor has done so far. Asked a few times a second by each client."""
 
-    def __init__(self, limits: Mapping[str, LimitsSpec], budgets: Mapping[str, BudgetSpec]) -> None:
+    def __init__(self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None) -> None:
         # Ray makes a dead actor again from these; what was spent comes back with the reports, which are totals.
-        self.governor = Governor(limits, budgets)
+        self.governor = Governor(limits, {run: budget} if budget else {})
         self.tallies: dict[str, dict[str, Tally]] = {}
         self.draining: dict[str, str] = {}
+        self.join(run, limits, budget)
 
     def join(self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None) -> None:
         """A run begins (or goes on): its limits count, its budget is its own, its tallies start anew."""
@@ -49,10 +50,14 @@ class GovernorActor:
 
 
 def start_governor(name: str, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None) -> Any:
-    """The handle of a governor that this run has joined: the named one if it has a name and lives, else a new one."""
+    """The handle of a governor that this run has joined: the named one if it has a name and lives, else a new one.
+
+    A new one is not waited for: it has joined before it answers anybody.
+    """
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 3}
     if name:
         options |= {"name": f"rayjob-governor-{name}", "get_if_exists": True, "lifetime": "detached"}
-    handle = ray.remote(GovernorActor).options(**options).remote(dict(limits), {run: budget} if budget else {})
-    ray.get(handle.join.remote(run, dict(limits), budget))
+    handle = ray.remote(GovernorActor).options(**options).remote(run, dict(limits), budget)
+    if name:
+        ray.get(handle.join.remote(run, dict(limits), budget))
     return handle

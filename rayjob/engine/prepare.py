@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -25,8 +26,8 @@ from rayjob.store.runfolder import RunFolder
 #: Rows a block: small enough that a 5 MB conversation beside its neighbours is no trouble.
 ROWS_A_BLOCK = 1_000
 BYTES_A_BLOCK = 32 << 20
-#: An input up to here is prepared sooner than Ray starts a worker.
-BYTES_HERE = 4 << 20
+#: An input up to here is prepared by the driver, in about the time that Ray takes to start.
+BYTES_HERE = 32 << 20
 DONE = "_done.json"
 
 
@@ -86,7 +87,7 @@ def blocks_of(rows: Iterable[dict[str, Any]], rows_a_block: int = ROWS_A_BLOCK) 
 def run_prepare(connect: Callable[[], Any], job: JobSpec, folder: RunFolder, name: str) -> tuple[Prepared, list[str]]:
     """Run the stage unless it is done already. Returns what it left and notes for the reader (files passed over).
 
-    `connect` gives Ray, and is called for a large input only.
+    `connect` gives Ray, which starts while a small input is prepared.
     """
     path = folder.stage(name)
     done = folder.read_json(f"stages/{name}/{DONE}")
@@ -96,7 +97,10 @@ def run_prepare(connect: Callable[[], Any], job: JobSpec, folder: RunFolder, nam
     listing = list_input(job.input.paths, "parquet" if job.input.format == "parquet" else "")
     began = time.time()
     if sum(info.size for info in listing.files) <= BYTES_HERE:
-        write_here(job, listing.files, path)
+        with ThreadPoolExecutor(1) as pool:
+            written = pool.submit(write_here, job, listing.files, path)
+            connect()
+            written.result()
     else:
         _write(connect(), job, listing.files, path)
     rows, heirs, unreadable = count_prepared(folder, name)

@@ -7,6 +7,8 @@ import os
 from typing import Any
 
 LOCAL_OBJECT_STORE_BYTES = 1 << 30
+#: One asks, one reads and writes.
+WARM_WORKERS = 2
 
 
 class ClusterError(Exception):
@@ -44,7 +46,21 @@ def connect(address: str | None = None) -> Any:
     except Exception as error:  # Ray raises all sorts here, a bare Exception among them
         raise ClusterError(address, " ".join(str(error).split())[:300]) from error
     quiet_ray()
+    if not address:
+        _warm_up(ray)
     return ray
+
+
+def _warm_up(ray: Any) -> None:
+    """Idle workers import what their first task or actor needs, while the driver goes on. Nobody waits for them."""
+    load = ray.remote(num_cpus=0, max_retries=0)(_load)
+    for _ in range(WARM_WORKERS):
+        load.remote()
+
+
+def _load() -> None:
+    import rayjob.engine.operator
+    import rayjob.engine.sink  # noqa: F401
 
 
 def _local_options() -> dict[str, Any]:
