@@ -106,8 +106,9 @@ class _Tuning:
 
 def blend(network: Array, text: Array) -> tuple[float, float]:
     """Weights of the network's and the fine-tuned encoder's log-odds (winner minus loser) of validation pairs; two
-    factors without intercept, so the mirror is kept."""
-    return fit_weights(network, text)
+    factors without intercept, so the mirror is kept. An encoder that would count against itself learnt nothing: 0."""
+    own, other = fit_weights(network, text)
+    return (own, other) if other > 0 else (fit_weights(network, np.zeros_like(network))[0], 0.0)
 
 
 def pair_differences(scores: Array, pairs: Pairs) -> Array:

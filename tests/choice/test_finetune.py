@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rayjob.choice.errors import ChoiceError
-from rayjob.choice.finetune import TuneSettings, fine_tune
+from rayjob.choice.finetune import TuneSettings, blend, fine_tune
 from rayjob.choice.predict import ChoiceModel
 from rayjob.choice.text_scorer import TextScores, place_of
 from rayjob.choice.train import train
@@ -103,6 +103,13 @@ def test_it_learns_and_keeps_the_best_epoch(tiny: str) -> None:
     scores = found.text(corpus.reasonings)
     right = scores[pairs.valid[:, 0]] > scores[pairs.valid[:, 1]]
     assert right.mean() > 0.9
+
+
+def test_an_encoder_that_learnt_nothing_weighs_nothing() -> None:
+    network = np.random.default_rng(0).normal(1, 1, 400)
+    own, other = blend(network, -0.1 * network)
+    assert (own > 0.5, other) == (True, 0.0)
+    assert blend(network, np.full(400, 1.0))[1] > 0
 
 
 def test_a_long_reasoning_loses_its_middle_and_keeps_its_end(tiny: str) -> None:
