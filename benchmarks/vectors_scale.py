@@ -129,7 +129,7 @@ def propagation(options: argparse.Namespace) -> str:
 
 
 STAGES: tuple[Callable[[argparse.Namespace], str | None], ...] = (
-    make_vectors, check, neighbours, clusters, representatives, fitting, propagation,
+    make_vectors, check, clusters, representatives, fitting, propagation, neighbours,
 )  # fmt: skip
 
 
