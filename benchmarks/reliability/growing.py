@@ -70,9 +70,8 @@ def growing_cluster(head_cpus: int, cpus: int, most_workers: int) -> Iterator[st
         assert started, (place / "head.log").read_text()
         yield address
     finally:
-        head.terminate()
-        head.wait(30)
         for one in processes():  # the nodes that the autoscaler made are nobody's children; their folder names them
             if str(place) in one.line and one.pid != os.getpid():
                 os.kill(one.pid, signal.SIGKILL)
+        head.wait(30)
         shutil.rmtree(place, ignore_errors=True)
