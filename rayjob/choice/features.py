@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import re
 
-from rayjob.choice.equations import Check
 from rayjob.choice.quantities import NumberSet
 from rayjob.choice.trace import Problem, Trace
 
@@ -170,8 +169,3 @@ def _prose(trace: Trace) -> dict[str, float]:
 
 def _same(first: float, second: float) -> bool:
     return abs(first - second) <= 1e-6 * max(1.0, abs(first), abs(second))
-
-
-def last_operators(checks: list[Check]) -> str:
-    """Operators of the last equation, "" without one."""
-    return checks[-1].operators if checks else ""

@@ -150,8 +150,3 @@ def build(shapes: Mapping[str, object]) -> Symmetric:
         raise ValueError("a model file's shapes name the trees of every member")
     sizes = [int(str(shapes[name])) for name in ("features", "vectors", "hidden")]
     return Symmetric([Member(sizes[0], sizes[1], (int(count), int(depth)), sizes[2]) for count, depth in trees])
-
-
-def pair_logits(scores: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Log-odds that the first of each pair beats the second."""
-    return scores[first] - scores[second]
