@@ -26,7 +26,6 @@ from rayjob.vectors.audit import Promise, find_threshold
 from rayjob.vectors.cache import embed_cached
 from rayjob.vectors.cluster import ClusterSettings, cluster
 from rayjob.vectors.propagate import Settings, fit
-from rayjob.vectors.represent import draw_arcs, order_circle
 from rayjob.vectors.spread import Plan, spread
 from rayjob.vectors.targets import read_targets
 
@@ -127,9 +126,7 @@ def run_spread(data: Data, plan: Plan, share: float, target: float, redraws: int
     right = tags[done.prediction.chosen.argmax(axis=1)] == data.truth
     rest = ~np.isin(np.arange(len(right)), done.bought.rows)
     taken, confidence = done.accepted, done.prediction.confidence[rest]
-    circle = order_circle(data.vectors, np.flatnonzero(rest), done.bought.rows[~done.bought.is_audit])
-    places = np.searchsorted(np.flatnonzero(rest), circle)
-    again = redraw(confidence, right[rest], places, int(done.bought.is_audit.sum()), plan, redraws)
+    again = redraw(confidence, right[rest], int(done.bought.is_audit.sum()), plan, redraws)
     return Result(
         OURS, share, plan.seed, len(done.bought.rows), float(right[rest].mean()),
         best_share(right[rest], confidence, target), float(taken.sum() / rest.sum()),
@@ -138,14 +135,13 @@ def run_spread(data: Data, plan: Plan, share: float, target: float, redraws: int
 
 
 def redraw(
-    confidence: NDArray[np.floating], right: NDArray[np.bool_], circle: NDArray[np.int64], audit: int, plan: Plan,
-    times: int,
-) -> tuple[float, float]:  # fmt: skip
+    confidence: NDArray[np.floating], right: NDArray[np.bool_], audit: int, plan: Plan, times: int
+) -> tuple[float, float]:
     """Mean accepted share, and share of draws with at least the promised precision, over other audits of one model."""
     rng = np.random.default_rng([plan.seed, 5])
     shares, kept = [0.0], [True]
     for _ in range(times):
-        rows = draw_arcs(circle, audit, rng)
+        rows = rng.choice(len(right), audit, replace=False)
         threshold = find_threshold(confidence[rows], right[rows], plan.promise)
         taken = confidence >= (np.inf if threshold.value is None else np.float32(threshold.value))
         shares.append(float(taken.mean()))

@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rayjob.vectors.check import Bools, Floats, Ints, SpreadError, blocks, unit
-from rayjob.vectors.neighbours import Neighbours, exact_rows_for
+from rayjob.vectors.check import Bools, Floats, Ints, SpreadError, unit
 
 Selection = Literal["kmeans", "medoids", "typiclust", "farthest", "random"]
 #: Rows compared with one another at a time. A larger table is cut into cells first, so that cost stays linear in rows.
@@ -63,13 +62,13 @@ def split_budget(budget: float, rows: int, audit_share: float | None) -> Budget:
 def represent(
     vectors: Floats, budget: Budget, method: Selection = "kmeans", seed: int = 0, clusters: Ints | None = None
 ) -> Chosen:
-    """Representatives by `method`, then the audit, at random from all other rows (see `draw_audit`).
+    """Representatives by `method`, then the audit, uniformly at random from all other rows.
 
     Drawn last, an audit row is a random one of exactly those rows that will get their label from others.
     With `clusters` (n,) each is given representatives by its size; -1 (outliers) counts as one more cluster.
     """
     picked = pick(vectors, np.arange(len(vectors)), budget.representatives, method, seed, clusters)
-    audit = draw_audit(vectors, picked, budget.audit, seed)
+    audit = draw_audit(len(vectors), picked, budget.audit, seed)
     return Chosen(np.concatenate([picked, audit]), np.arange(len(picked) + len(audit)) >= len(picked))
 
 
@@ -80,44 +79,11 @@ def join_chosen(rounds: Sequence[Chosen]) -> Chosen:
     )
 
 
-def draw_audit(vectors: Floats, taken: Ints, count: int, seed: int) -> Ints:
-    """`count` rows of those not taken, each as likely as any other, and spread out over the table.
-
-    The rows are put in a circle by the taken row that they are nearest to; it is cut into `count` equal arcs at a
-    random place, and one row of each arc is drawn. The number of wrong ones among them varies no more than it would
-    with rows drawn at random (Hoeffding 1956), and as labels to learn from they repeat each other less.
-    """
-    rest = np.setdiff1d(np.arange(len(vectors)), taken)
-    count = min(count, len(rest))
-    rng = np.random.default_rng([seed, 1])
-    if not len(taken) or not count:
-        return np.sort(rng.choice(rest, count, replace=False)).astype(np.int64)
-    return np.sort(draw_arcs(order_circle(vectors, rest, taken), count, rng))
-
-
-def draw_arcs(circle: Ints, count: int, rng: np.random.Generator) -> Ints:
-    """One of each of `count` equal arcs of a circle that is cut at a random place."""
-    turned = np.roll(circle, rng.integers(len(circle)))
-    cuts = np.linspace(0, len(circle), count + 1).round().astype(np.int64)
-    return np.asarray(turned[rng.integers(cuts[:-1], cuts[1:])], np.int64)
-
-
-def order_circle(vectors: Floats, rest: Ints, taken: Ints) -> Ints:
-    """The rows of `rest` by the taken row that is nearest, these along their greatest spread, then by distance."""
-    index = Neighbours(vectors[taken], exact_rows=exact_rows_for(len(vectors)))
-    near = [index.search(vectors[rest[part]], 1) for part in blocks(len(rest))]
-    nearest = np.concatenate([part.rows[:, 0] for part in near])
-    distance = np.concatenate([part.distances[:, 0] for part in near])
-    rows = unit(vectors[taken])
-    rank = np.argsort(np.argsort(rows @ _direction(rows), kind="stable"))
-    return np.asarray(rest[np.lexsort((distance, rank[nearest]))])
-
-
-def _direction(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(d,) the direction of greatest spread, by about 4,096 rows; its sign is fixed, a decomposition's is arbitrary."""
-    sample = rows[:: max(1, len(rows) // 4096)]
-    direction = np.linalg.svd(sample - sample.mean(axis=0), full_matrices=False)[2][0]
-    return np.asarray(direction * (np.sign(direction[np.abs(direction).argmax()]) or 1.0), np.float32)
+def draw_audit(rows: int, taken: Ints, count: int, seed: int) -> Ints:
+    """`count` rows, uniformly at random without replacement from those not taken."""
+    rest = np.setdiff1d(np.arange(rows), taken)
+    drawn = np.random.default_rng([seed, 1]).choice(rest, min(count, len(rest)), replace=False)
+    return np.sort(drawn).astype(np.int64)
 
 
 def pick(
@@ -145,7 +111,10 @@ def _bisect(vectors: Floats, rows: Ints) -> list[Ints]:
     """Halve along the direction of greatest spread until each part fits a cell, even where all rows are equal."""
     if len(rows) <= CELL_ROWS:
         return [rows]
-    direction = _direction(unit(vectors[rows[:: max(1, len(rows) // 4096)]]))
+    sample = unit(vectors[rows[:: max(1, len(rows) // 4096)]])
+    direction = np.linalg.svd(sample - sample.mean(axis=0), full_matrices=False)[2][0]
+    # A sign is arbitrary in a decomposition; fix it, so that the cells come in the same order on every machine.
+    direction *= np.sign(direction[np.abs(direction).argmax()]) or 1.0
     along = np.concatenate([unit(vectors[part]) @ direction for part in np.array_split(rows, len(rows) // 8192 + 1)])
     order = np.argsort(along, kind="stable")
     half = len(rows) // 2

@@ -32,7 +32,7 @@ def pick_uncertain(vectors: Floats, margin: NDArray[np.float32], taken: Ints, bu
     candidates = np.argsort(margin, kind="stable")[: min(CANDIDATES * wanted, len(margin) - len(taken), CELL_ROWS)]
     picked = _diverse(unit(vectors[candidates]), 1 - margin[candidates], wanted, seed)
     rows = np.sort(candidates[picked]).astype(np.int64)
-    audit = draw_audit(vectors, np.concatenate([taken, rows]), budget.audit, seed)
+    audit = draw_audit(len(vectors), np.concatenate([taken, rows]), budget.audit, seed)
     return Chosen(np.concatenate([rows, audit]), np.arange(len(rows) + len(audit)) >= len(rows))
 
 
