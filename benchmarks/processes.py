@@ -59,7 +59,8 @@ def _sample(root: int, usage: Usage) -> None:
         except (OSError, IndexError):
             continue  # it ended between listing and reading
         usage.cpu_by_pid[pid] = max(cpu_s, usage.cpu_by_pid.get(pid, 0.0))
-        usage.name_by_pid[pid] = name
+        if name != "?":  # one that has ended and was not waited for yet keeps its name
+            usage.name_by_pid[pid] = name
         usage.peak_by_name[name] = max(resident, usage.peak_by_name.get(name, 0))
 
 

@@ -15,8 +15,10 @@ from rayjob.store.runfolder import RunFolder
 
 #: One event loop with LiteLLM is full near this many calls a second in flight; measured, see docs/performance.md.
 IN_FLIGHT_PER_ACTOR = 150
-#: Rows admitted to an actor for every row it may have in flight, so that a refill is always at hand.
-ADMITTED = 2.5
+#: Rows under way for every call in flight: with first calls before second ones, the end of a run is one call long.
+ROWS_A_CALL = 2.0
+#: Rows admitted to an actor for every call it may have in flight, so that a refill is always at hand.
+ADMITTED = 3.5
 TASKS_PER_ACTOR = 8
 MOST_ROWS_A_BLOCK = 256
 MOST_FILES = 200
@@ -42,6 +44,7 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     wanted = max((rows_wanted(spec) for spec in specs), default=1)
     # Rows that wait for a batch cost an actor nothing, and two actors would make two smaller batches.
     an_actor = max([IN_FLIGHT_PER_ACTOR, *(rows_wanted(spec) for spec in specs if spec.mode == "batch")])
+    batched = any(spec.mode == "batch" for spec in specs)
     concurrency = max(1, min(wanted // slowdown, max(1, rows)))
     most = job.run.actors.max or max(1, cpus - 3)  # reading, filtering and writing need a slot each
     actors = max(job.run.actors.min, min(most, math.ceil(concurrency / an_actor), max(1, rows // 8)))
@@ -52,8 +55,7 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     return Shape(
         actors=actors,
         most_actors=max(most, actors),
-        # An actor may take the slots that another leaves, but begins few more rows than its share can carry.
-        rows_in_flight=max(4, math.ceil(share * (1.0 if actors == 1 else 1.15))),
+        rows_in_flight=max(4, math.ceil(share * (1.0 if batched else ROWS_A_CALL))),
         rows_a_block=block,
         tasks=TASKS_PER_ACTOR,
         rows_a_file=job.output.rows_per_file or max(block, min(MOST_ROWS_A_FILE, rows // MOST_FILES)),

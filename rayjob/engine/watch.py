@@ -81,9 +81,11 @@ class Watcher(threading.Thread):
             return
         self.silent = True
         tally = self.tally
-        step, in_flight = max(tally.step_in_flight.items(), key=lambda item: item[1], default=("", 0))
+        step, _ = max(tally.step_in_flight.items(), key=lambda item: item[1], default=("", 0))
         message = f"nothing has finished for {quiet:.0f} s" + (f"; most rows wait in '{step}'" if step else "")
-        self.log.write("stalled", message=message, step=step, in_flight=in_flight, oldest_s=round(tally.oldest_s, 1))
+        self.log.write(
+            "stalled", message=message, step=step, in_flight=tally.calls_in_flight, oldest_s=round(tally.oldest_s, 1)
+        )
 
     def _progress(self, tally: Tally, view: dict[str, Any]) -> dict[str, Any]:
         base = self.base

@@ -23,6 +23,7 @@ class Question:
     `logprobs` asks for the token probabilities of the answer, where the provider gives them.
     `static` leading messages are the same for every row of the step: where a provider is told what to cache, that.
     `row` is the uid it belongs to: where several servers have the model, the calls of a row go to the same one.
+    `later` says that its row was asked about before: first questions go before it.
     `plain` messages are the same question in plainer words, asked once where a content filter refused the first.
     """
 
@@ -39,6 +40,7 @@ class Question:
     static: int = 0
     logprobs: bool = False
     row: str = ""
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)

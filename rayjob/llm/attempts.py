@@ -84,7 +84,7 @@ class Asking:
     async def _send(self) -> Reply:
         chars = sum(len(message["content"]) for message in self._question.messages)
         tokens, usd = self._model.estimate(chars)
-        slot = await self._wire.gate.acquire(self._model.key, tokens, usd)
+        slot = await self._wire.gate.acquire(self._model.key, tokens, usd, self._question.later)
         self._wire.counters.lease_wait.add(slot.waited_s)
         self._wire.counters.in_flight += 1
         try:

@@ -36,7 +36,8 @@ class _Lane:
     """This gate's side of one limit key."""
 
     def __init__(self) -> None:
-        self.waiters: deque[asyncio.Future[None]] = deque()
+        self.first: deque[asyncio.Future[None]] = deque()
+        self.later: deque[asyncio.Future[None]] = deque()
         self.wake = asyncio.Event()
         self.outcomes: list[Outcome] = []
         self.slots = self.stock = self.in_flight = self.started = 0
@@ -46,11 +47,11 @@ class _Lane:
 
     @property
     def waiting(self) -> int:
-        return len(self.waiters)
+        return len(self.first) + len(self.later)
 
     @property
     def idle(self) -> bool:
-        return not (self.waiters or self.in_flight or self.outcomes)
+        return not (self.waiting or self.in_flight or self.outcomes)
 
     def may_start(self) -> bool:
         return self.stock > 0 and self.in_flight < self.slots
@@ -61,18 +62,18 @@ class _Lane:
         self.started += 1
 
     def serve(self) -> None:
-        """Lets those through that may start, first come, first served."""
-        while self.waiters and self.may_start():
-            future = self.waiters.popleft()
+        """Lets those through that may start: first questions of their rows, then the others, each in order."""
+        while self.waiting and self.may_start():
+            future = (self.first or self.later).popleft()
             if not future.done():
                 self.start()
                 future.set_result(None)
-        if self.waiters and self.stock == 0:
+        if self.waiting and self.stock == 0:
             self.wake.set()
 
     def fail(self, error: RunStoppedError) -> None:
-        while self.waiters:
-            future = self.waiters.popleft()
+        while self.waiting:
+            future = (self.first or self.later).popleft()
             if not future.done():
                 future.set_exception(error)
 
@@ -102,8 +103,12 @@ class Gate:
         self.budget_state = BudgetState()
         self.lost_messages = 0
 
-    async def acquire(self, key: str, est_tokens: float = 0.0, est_usd: float = 0.0) -> Slot:
-        """Waits for a slot and a permit. Raises RunStoppedError once the run has to end."""
+    async def acquire(self, key: str, est_tokens: float = 0.0, est_usd: float = 0.0, later: bool = False) -> Slot:
+        """Waits for a slot and a permit. Raises RunStoppedError once the run has to end.
+
+        `later`: the row was asked about before. Rows that were not go first: a run ends with the last row's last call,
+        and would end with its last two.
+        """
         lane = self._lane(key)
         asked = self._clock()
         # A mean that follows quickly: the governor multiplies it by a count of calls.
@@ -111,10 +116,10 @@ class Gate:
         lane.est_usd += 0.1 * (est_usd - lane.est_usd) if lane.est_usd else est_usd
         if self.stopped is not None:
             raise RunStoppedError(*self.stopped)
-        if not lane.waiters and lane.may_start():
+        if not lane.waiting and lane.may_start():
             lane.start()
         else:
-            await self._wait(lane)
+            await self._wait(lane, later)
         now = self._clock()
         return Slot(key, est_tokens, now - asked, now)
 
@@ -153,9 +158,9 @@ class Gate:
             self._tasks.append(asyncio.create_task(self._keep_talking(key, lane), name=f"gate {key}"))
         return lane
 
-    async def _wait(self, lane: _Lane) -> None:
+    async def _wait(self, lane: _Lane, later: bool) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lane.waiters.append(future)
+        (lane.later if later else lane.first).append(future)
         if lane.stock == 0:
             lane.wake.set()
         try:
@@ -183,7 +188,7 @@ class Gate:
         """Until the next heartbeat, or until somebody needs permits, but never before the governor's `wait_s`."""
         least_s = max(LEAST_SPACING_S, min(lane.wait_s, HEARTBEAT_S))
         await asyncio.sleep(least_s)
-        if lane.waiters and lane.stock == 0 and lane.wait_s <= least_s:
+        if lane.waiting and lane.stock == 0 and lane.wait_s <= least_s:
             return
         try:
             async with asyncio.timeout(HEARTBEAT_S - least_s):

@@ -134,6 +134,7 @@ class Label:
             static=self.static,
             logprobs=self.spec.confidence == "logprobs",
             row=row.get("uid", ""),
+            later=bool(row["calls"]),
         )
 
     def visible_labels(self, row: Row) -> dict[str, object]:

@@ -24,7 +24,7 @@ LIVE = "{model: openai/gpt-4.1-mini, limits: {concurrency: 400}}"
     ("model", "wanted"),
     [
         (BATCH, {"actors": 1, "rows_in_flight": 10_000, "rows_a_block": 1_250}),
-        (LIVE, {"actors": 3, "rows_in_flight": 155, "rows_a_block": 250}),
+        (LIVE, {"actors": 3, "rows_in_flight": 268, "rows_a_block": 250}),
     ],
 )
 def test_a_big_input(model: str, wanted: dict[str, Any]) -> None:

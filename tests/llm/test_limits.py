@@ -278,3 +278,26 @@ def test_a_cancelled_waiter_leaves_no_slot_behind() -> None:
 
     state = run_virtually(main)
     assert (state["key"]["in_flight"], state["key"]["waiting"]) == (1, 0)
+
+
+def test_first_questions_go_before_later_ones() -> None:
+    async def main(loop: VirtualLoop) -> list[str]:
+        governor = Governor({"key": LimitsSpec(concurrency=1)})
+
+        async def exchange(report: Report) -> Grant:
+            return governor.exchange(report, loop.now)
+
+        gate = Gate("a", exchange, clock=loop.time)
+        order: list[str] = []
+
+        async def ask(name: str, later: bool) -> None:
+            slot = await gate.acquire("key", later=later)
+            order.append(name)
+            await asyncio.sleep(1)
+            gate.release(slot, Outcome(Signal.OK))
+
+        asked = [("a", False), ("b again", True), ("c again", True), ("d", False), ("e", False)]
+        await asyncio.gather(*(ask(*question) for question in asked))
+        return order
+
+    assert run_virtually(main) == ["a", "d", "e", "b again", "c again"]
