@@ -203,7 +203,7 @@ def test_what_the_user_must_fix_is_said_of_its_stage_however_deep_it_was_raised(
     step = PlannedStep("cluster", "cluster", "cpu", "table", (), (), ())
     stage = Stage("3-cluster", (Operator("cpu", "table", (step,)),))
     run: Any = SimpleNamespace(tables={"cluster": fail})
-    with pytest.raises(SpecError, match="stage 3-cluster.*9 clusters were asked of 5 rows; ask for at most 5"):
+    with pytest.raises(SpecError, match=r"stage 3-cluster.*9 clusters were asked of 5 rows; ask for at most 5"):
         run_table_stage(run, stage)
 
 
