@@ -1,4 +1,4 @@
-"""What holds for all tests: how hypothesis judges, and which tests keep to one of the two processes."""
+"""What holds for all tests: how hypothesis judges, and which tests come first."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ settings.register_profile("rayjob", deadline=None, max_examples=60)
 settings.load_profile("rayjob")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use Ray share one process and its cluster, and mostly wait; the others run beside them."""
-    for item in items:
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)  # the long group first
+    """Tests that use Ray first: dealt out in long runs, they fall to one process and its cluster, and mostly wait."""
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
