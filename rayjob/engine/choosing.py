@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rayjob.engine.run import Run
 
 Row = dict[str, Any]
-DONE = "_done.json"
 
 
 class Choosing:
@@ -57,7 +56,7 @@ class Choosing:
 
     def pair(self, stage: Stage) -> None:
         """Pairs of one question, for training."""
-        if self._is_done(stage):
+        if self.run.is_done(stage):
             return
         self.run.say("building pairs")
         spec: PairStep = self.settings("pair")
@@ -66,11 +65,11 @@ class Choosing:
             message = "no question has a correct and an incorrect reasoning; do the rows have `correct`: true or false?"
             raise SpecError([Problem(f"stage {stage.name}", 0, "", message)])
         write_parquet(self.folder.at("stages", stage.name, "pairs.parquet"), pa.Table.from_pylist(pairs))
-        self._mark(stage, {"pairs": len(pairs)})
+        self.run.finish_stage(stage, {"pairs": len(pairs)})
 
     def train(self, stage: Stage) -> None:
         """Weights and card, in a task of their own: torch is not loaded here, and a GPU is held only meanwhile."""
-        if self._is_done(stage):
+        if self.run.is_done(stage):
             return
         self.run.say("training")
         spec: TrainChoiceStep = self.settings("train_choice")
@@ -80,11 +79,11 @@ class Choosing:
         failed = self.run.ray.get(task.remote(work))
         if failed:
             self.run.log.write("note", message=f"guards that the model failed: {', '.join(failed)}; see card.md")
-        self._mark(stage, {"model": self.folder.at(spec.path, "model.safetensors")})
+        self.run.finish_stage(stage, {"model": self.folder.at(spec.path, "model.safetensors")})
 
     def choose(self, stage: Stage) -> None:
         """Verdicts, part by part, into labels/ and failures/."""
-        if self._is_done(stage):
+        if self.run.is_done(stage):
             return
         spec: ChooseStep = self.settings("choose")
         parts = list_parts(self.folder, self.source(), stage.name)
@@ -101,7 +100,7 @@ class Choosing:
             for _ in judged.iter_rows():
                 if self.run.why:
                     return
-        self._mark(stage, {"rows": sum(part.rows for part in parts)})
+        self.run.finish_stage(stage, {"rows": sum(part.rows for part in parts)})
 
     def _weights(self, stage: Stage, spec: ChooseStep) -> str:
         where = spec.weights
@@ -111,14 +110,6 @@ class Choosing:
             message = f"no weights at {where}; run the spec with `train_choice` first" if where else NO_WEIGHTS
             raise SpecError([Problem(f"stage {stage.name}", 0, "weights", message)])
         return where
-
-    def _is_done(self, stage: Stage) -> bool:
-        return self.folder.read_json(f"stages/{stage.name}/{DONE}") is not None
-
-    def _mark(self, stage: Stage, facts: Mapping[str, Any]) -> None:
-        self.folder.write_json(f"stages/{stage.name}/{DONE}", facts)
-        said = ", ".join(f"{name} {fact}" for name, fact in facts.items())
-        self.run.log.write("note", message=f"{stage.name}: {said}")
 
 
 NO_WEIGHTS = "missing: give model.safetensors of a training, or add a `train_choice` step"

@@ -28,7 +28,6 @@ ROWS_A_BLOCK = 1_000
 BYTES_A_BLOCK = 32 << 20
 #: An input up to here is prepared by the driver, in about the time that Ray takes to start.
 BYTES_HERE = 32 << 20
-DONE = "_done.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def run_prepare(connect: Callable[[], Any], job: JobSpec, folder: RunFolder, nam
     `connect` gives Ray, which starts while a small input is prepared.
     """
     path = folder.stage(name)
-    done = folder.read_json(f"stages/{name}/{DONE}")
+    done = folder.stage_facts(name)
     if done is not None:
         return Prepared(path, done["rows"], done["heirs"], done["unreadable"]), []
     files.delete_folder(path)  # what a killed session left; nothing in it was paid for
@@ -104,10 +103,8 @@ def run_prepare(connect: Callable[[], Any], job: JobSpec, folder: RunFolder, nam
     else:
         _write(connect(), job, listing.files, path)
     rows, heirs, unreadable = count_prepared(folder, name)
-    folder.write_json(
-        f"stages/{name}/{DONE}",
-        {"rows": rows, "heirs": heirs, "unreadable": unreadable, "wall_s": round(time.time() - began, 3)},
-    )
+    facts = {"rows": rows, "heirs": heirs, "unreadable": unreadable, "wall_s": round(time.time() - began, 3)}
+    folder.finish_stage(name, facts)
     notes = [f"{len(listing.ignored)} files are not of a known kind and were passed over"] if listing.ignored else []
     return Prepared(path, rows, heirs, unreadable), notes
 

@@ -115,6 +115,16 @@ class Run:
 
             run_table_stage(self, stage)
 
+    def is_done(self, stage: Stage) -> bool:
+        """Whether an earlier session finished the stage."""
+        return self.folder.stage_facts(stage.name) is not None
+
+    def finish_stage(self, stage: Stage, facts: Mapping[str, Any]) -> None:
+        """Mark a stage as done, and tell what it found."""
+        self.folder.finish_stage(stage.name, facts)
+        said = ", ".join(f"{name} {fact}" for name, fact in facts.items())
+        self.log.write("note", message=f"{stage.name}: {said}")
+
     def _prepare(self, stage: Stage) -> None:
         self.say("reading the input")
         self.prepared, notes = run_prepare(lambda: self.ray, self.job, self.folder, stage.name)

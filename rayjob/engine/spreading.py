@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from rayjob.engine.run import Run
 
 LABELLING = frozenset({"label", "arbitrate", "map"})
-DONE = "_done.json"
 
 
 class Spreading:
@@ -78,7 +77,7 @@ class Spreading:
 
     def embed(self, stage: Stage) -> None:
         """Vectors of every row that could be read; the others go to failures/."""
-        if self._is_done(stage):
+        if self.run.is_done(stage):
             return
         self.run.say("embedding")
         work = EmbedWork(
@@ -94,7 +93,7 @@ class Spreading:
             return
         self._pass_failures(stage)
         facts = {"rows": sum(part.rows for part in self.parts), "parts": len(self.parts), **sum_spent(work)}
-        self._mark(stage, facts)
+        self.run.finish_stage(stage, facts)
 
     def _remote(self) -> Remote | None:
         """The model of the spec that embeds, within its limits and the budget; None for a network of our own."""
@@ -119,7 +118,7 @@ class Spreading:
 
     def cluster(self, stage: Stage) -> None:
         """A cluster for each row, in the table's order."""
-        if self._is_done(stage):
+        if self.run.is_done(stage):
             return
         self.run.say(f"clustering {len(self.table):,} rows")
         found = Cluster(self.settings("cluster"))(self.table.vectors)
@@ -128,7 +127,7 @@ class Spreading:
         scores = {"silhouette": found.silhouette, "dbcv": found.dbcv}
         facts = {"clusters": len(found.sizes), "outliers": found.outliers, "algorithm": found.algorithm}
         told = {name: None if np.isnan(score) else round(score, 4) for name, score in scores.items()}
-        self._mark(stage, {**facts, **told})
+        self.run.finish_stage(stage, {**facts, **told})
 
     @cached_property
     def clusters(self) -> np.ndarray[Any, np.dtype[np.int32]] | None:
@@ -141,12 +140,12 @@ class Spreading:
 
     def represent(self, stage: Stage) -> None:
         """The rows that the first round asks about."""
-        if not self._is_done(stage):
+        if not self.run.is_done(stage):
             self.run.say("choosing representatives")
             clusters = None if self.clusters is None else self.clusters.astype(np.int64)
             chosen = Represent(self.settings("represent")).first(self.table.vectors, clusters)
             write_chosen(self._round_file(0), chosen, self.table)
-            self._mark(stage, {"chosen": len(chosen.rows), "audit": int(chosen.is_audit.sum())})
+            self.run.finish_stage(stage, {"chosen": len(chosen.rows), "audit": int(chosen.is_audit.sum())})
 
     def label(self, stage: Stage) -> None:
         """The label steps: over the first representatives, or (behind `propagate`) over the rows that were sent on."""
@@ -201,7 +200,7 @@ class Spreading:
         settings: PropagateStep = self.settings("propagate")
         work = SpreadWork(self.job, self.resolved.texts, self.folder.path, self.names["embed"], stage.name,
                           settings.otherwise)  # fmt: skip
-        if not self._is_done(stage):
+        if not self.run.is_done(stage):
             bought = self.bought()
             if not bought.uids:
                 self.run.why = "no representative has a label: see failures/, then run `rayjob retry`"
@@ -231,7 +230,9 @@ class Spreading:
         markers = [self.folder.read_json(work.marker(part)) or {} for part in self.parts]
         earlier = [(len(part.uids), self._fit(part)) for part in self._earlier(bought)]
         write_summary(self, stage, bought, fitted, markers, earlier)
-        self._mark(stage, {"sent": sum(found["sent"] for found in markers), "heirs": sum(f["heirs"] for f in markers)})
+        self.run.finish_stage(
+            stage, {"sent": sum(found["sent"] for found in markers), "heirs": sum(f["heirs"] for f in markers)}
+        )
 
     def _earlier(self, bought: Bought) -> list[Bought]:
         """What every round but the last had bought: the points of the curve."""
@@ -262,15 +263,7 @@ class Spreading:
 
     def facts(self, kind: str) -> dict[str, Any]:
         """What the stage of this kind noted when it was done; empty where there is none."""
-        return (self.folder.read_json(f"stages/{self.names[kind]}/{DONE}") or {}) if kind in self.names else {}
-
-    def _is_done(self, stage: Stage) -> bool:
-        return self.folder.read_json(f"stages/{stage.name}/{DONE}") is not None
-
-    def _mark(self, stage: Stage, facts: Mapping[str, Any]) -> None:
-        self.folder.write_json(f"stages/{stage.name}/{DONE}", facts)
-        said = ", ".join(f"{name} {value}" for name, value in facts.items())
-        self.run.log.write("note", message=f"{stage.name}: {said}")
+        return (self.folder.stage_facts(self.names[kind]) or {}) if kind in self.names else {}
 
 
 def _kinds(stage: Stage) -> set[str]:

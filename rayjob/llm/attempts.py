@@ -106,7 +106,7 @@ class Asking:
             error = ProviderError("timeout", f"no answer within {min(spec.timeout_s, spec.deadline_s):.0f} s")
         except ProviderError as caught:
             error = caught
-        except BaseException:
+        except BaseException:  # a cancellation too: whatever ends the call, its slot comes back
             self._wire.gate.release(slot, Outcome(Signal.OK, "internal"))
             raise
         latency_s = self._wire.clock() - slot.began

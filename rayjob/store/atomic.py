@@ -37,7 +37,7 @@ def _write_local(address: Address, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, address.path)
-    except BaseException:
+    except BaseException:  # an interrupt too: nothing half-written stays
         _remove_quietly(partial)
         raise
     _sync_folder(folder)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from rayjob.store import files
+
+#: In the folder of a stage, once it is done.
+DONE = "_done.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,14 @@ class RunFolder:
     def stage(self, name: str) -> str:
         """What a stage leaves for the next one."""
         return self.at("stages", name)
+
+    def stage_facts(self, name: str) -> dict[str, Any] | None:
+        """What a stage noted when it was done; None while it is not."""
+        return self.read_json(f"stages/{name}/{DONE}")
+
+    def finish_stage(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Mark a stage as done."""
+        self.write_json(f"stages/{name}/{DONE}", facts)
 
     def checkpoint(self, name: str) -> str:
         """Ray's marks of which rows a stage has committed."""
