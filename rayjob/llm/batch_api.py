@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -11,7 +10,7 @@ import orjson
 
 from rayjob.llm.errors import ProviderError, kind_of_status, redact
 from rayjob.llm.transport import Answer, read_completion
-from rayjob.llm.via_litellm import close_clients, import_litellm, translate
+from rayjob.llm.via_litellm import close_clients, import_litellm, translated
 from rayjob.spec.models import ModelSpec
 
 ENDPOINT = "/v1/chat/completions"
@@ -94,12 +93,8 @@ class BatchApi:
         return name, ProviderError(kind_of_status(status or 500, text), redact(f"{status}: {text}", self._secrets))
 
     async def _do(self, call: str, **fields: Any) -> Any:
-        try:
+        with translated(self._secrets):
             return await getattr(self._litellm, call)(**self._fixed, **fields)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - LiteLLM raises dozens of classes, and its bugs as any other
-            raise translate(error, self._secrets) from None
 
 
 def _read_batch(made: Any) -> Batch:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -73,12 +73,8 @@ class LiteLLMTransport:
 
     async def send(self, call: Call) -> Answer:
         """See Transport.send."""
-        try:
+        with translated(self._secrets):
             response = await self._litellm.acompletion(**self._fixed, **self._body(call))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - LiteLLM raises dozens of classes, and its bugs as any other
-            raise translate(error, self._secrets) from None
         return read_response(response)
 
     def _body(self, call: Call) -> dict[str, object]:
@@ -119,12 +115,8 @@ class LiteLLMEmbeddings(LiteLLMTransport):
         """See Transport.send."""
         from rayjob.llm.embeddings import embedding_body, read_embeddings
 
-        try:
+        with translated(self._secrets):
             response = await self._litellm.aembedding(**self._fixed, **embedding_body(call))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - as above
-            raise translate(error, self._secrets) from None
         try:
             return read_embeddings(response.model_dump())
         except (LookupError, TypeError, AttributeError) as error:
@@ -171,6 +163,15 @@ def read_response(response: Any) -> Answer:
         raise ProviderError("server", f"not a chat completion ({type(error).__name__}: {error})") from None
 
 
+@contextmanager
+def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Around a call of LiteLLM: whatever it raises comes out as a ProviderError."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - LiteLLM raises dozens of classes, and its bugs as any other
+        raise translate(error, secrets) from None
+
+
 def translate(error: Exception, secrets: Sequence[str] = ()) -> ProviderError:
     """A LiteLLM exception as a ProviderError of the right kind."""
     litellm = import_litellm()
@@ -186,9 +187,8 @@ def translate(error: Exception, secrets: Sequence[str] = ()) -> ProviderError:
         if isinstance(error, cls):
             return ProviderError(kind, message)
     status = getattr(error, "status_code", None)
-    if status == 500 and _NO_CONNECTION.search(
-        text
-    ):  # its OpenAI path reports a dropped connection as the server's error
+    # Its OpenAI path reports a dropped connection as the server's error.
+    if status == 500 and _NO_CONNECTION.search(text):
         return ProviderError("connection", message)
     if not isinstance(status, int):
         return ProviderError("internal", message)
