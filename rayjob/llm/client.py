@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from rayjob.llm.errors import REACTIONS
 from rayjob.llm.gate import Gate
 from rayjob.llm.ledger import Ledger
 from rayjob.llm.records import question_key, record_of, reply_of
-from rayjob.llm.replicas import Replicas
+from rayjob.llm.replicas import over_replicas
 from rayjob.llm.transport import Transport
 from rayjob.spec.models import ModelSpec
 
@@ -146,14 +146,7 @@ class Client:
         ]
         if spec.mode == "batch":
             return self._batches(spec, secrets)
-        if spec.replicas:
-            bases = (spec.api_base, *spec.replicas)
-            return Replicas([self._transport(spec.model_copy(update={"api_base": b, "replicas": ()})) for b in bases])
-        if goes_direct(spec):
-            return DirectTransport(spec, self._env, secrets)
-        from rayjob.llm.via_litellm import LiteLLMTransport
-
-        return LiteLLMTransport(spec, self._env, secrets)
+        return over_replicas(spec, lambda server: open_transport(server, self._env, secrets))
 
     def _batches(self, spec: ModelSpec, secrets: list[str]) -> Transport:
         from rayjob.llm.batch import BatchNotes, BatchTransport
@@ -161,6 +154,15 @@ class Client:
 
         notes = BatchNotes(self._ledger.files, self._ledger.path) if self._ledger is not None else None
         return BatchTransport(spec, BatchApi(spec, self._env, secrets), notes)
+
+
+def open_transport(spec: ModelSpec, env: Mapping[str, str], secrets: Sequence[str]) -> Transport:
+    """Plain HTTP where the API is OpenAI's, LiteLLM for every other provider. One server; `mode` is not looked at."""
+    if goes_direct(spec):
+        return DirectTransport(spec, env, secrets)
+    from rayjob.llm.via_litellm import LiteLLMTransport
+
+    return LiteLLMTransport(spec, env, secrets)
 
 
 def ask_again(question: Question, text: str, problem: str) -> Question:

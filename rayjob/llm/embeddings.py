@@ -19,6 +19,7 @@ from rayjob.llm.counters import Counters
 from rayjob.llm.direct import DirectTransport, goes_direct
 from rayjob.llm.errors import ProviderError
 from rayjob.llm.gate import Gate
+from rayjob.llm.replicas import over_replicas
 from rayjob.llm.transport import Answer, Call, Transport
 from rayjob.spec.models import ModelSpec
 from rayjob.vectors.check import unit
@@ -40,7 +41,7 @@ class EmbeddingClient:
         self, name: str, spec: ModelSpec, gate: Gate, env: Mapping[str, str], batch: int = 64, wire: Wire | None = None
     ) -> None:
         secrets = [env[name] for name in (spec.api_key_env,) if name and name in env]
-        self._model = Model(name, spec, open_transport(spec, env, secrets))
+        self._model = Model(name, spec, over_replicas(spec, lambda server: open_transport(server, env, secrets)))
         self._model.completion_tokens = 0.0  # a vector has none; nothing has to be learned
         self._wire = wire or Wire(gate, Counters())
         self._batch = batch
@@ -102,7 +103,7 @@ def simpler(texts: Sequence[str]) -> list[list[str]]:
 
 
 def open_transport(spec: ModelSpec, env: Mapping[str, str], secrets: Sequence[str]) -> Transport:
-    """Plain HTTP where the API is OpenAI's, LiteLLM for every other provider."""
+    """Plain HTTP where the API is OpenAI's, LiteLLM for every other provider. One server."""
     if goes_direct(spec):
         return DirectEmbeddings(spec, env, secrets)
     from rayjob.llm.via_litellm import LiteLLMEmbeddings

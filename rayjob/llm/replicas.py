@@ -1,4 +1,7 @@
-"""Several servers of one model: all calls of a row go to the same one, so that its prefix cache serves them."""
+"""Several servers of one model: all calls of a row go to the same one, so that its prefix cache serves them.
+
+Calls of no row (embeddings, which share no prefix) take the servers in turn.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,18 @@ from zlib import crc32
 
 from rayjob.llm.errors import ProviderError
 from rayjob.llm.transport import Answer, Call, Transport
+from rayjob.spec.models import ModelSpec
 
 #: So long a server that could not be reached is passed over.
 REST_S = 30.0
+
+
+def over_replicas(spec: ModelSpec, make: Callable[[ModelSpec], Transport]) -> Transport:
+    """What `make` opens for a model; where it has replicas, one for each of its servers and calls spread over them."""
+    if not spec.replicas:
+        return make(spec)
+    bases = (spec.api_base, *spec.replicas)
+    return Replicas([make(spec.model_copy(update={"api_base": base, "replicas": ()})) for base in bases])
 
 
 class Replicas:

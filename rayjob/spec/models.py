@@ -58,7 +58,9 @@ class ModelSpec(SpecModel):
     model: str = Field(min_length=1, description="LiteLLM's name: provider/model, or offline/lexical.")
     api_base: str | None = Field(default=None, pattern="^https?://", description="URL of a server of your own.")
     replicas: tuple[Annotated[str, Field(pattern="^https?://")], ...] = Field(
-        default=(), description="Further servers of the same model beside api_base; the calls of a row share one."
+        default=(),
+        description="Further servers of the same model beside api_base; the calls of a row share one, "
+        "embedding requests take them in turn.",
     )
     api_key_env: str | None = Field(
         default=None,

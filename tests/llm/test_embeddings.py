@@ -69,6 +69,31 @@ def test_a_fault_is_asked_again(transport: str, fault: Fault) -> None:
     assert sum(counters.calls.values()) == 2
 
 
+@pytest.mark.parametrize("transport", ["direct", "litellm"])
+def test_replicas_take_requests_in_turn(transport: str) -> None:
+    texts = [f"text {number:02}" for number in range(20)]
+    with serve(Script(embed=place_of)) as one, serve(Script(embed=place_of)) as two:
+        vectors, counters = embed(one, texts, transport=transport, replicas=[two.url])
+        asked = [[text for body in provider.bodies for text in body["input"]] for provider in (one, two)]
+    assert sorted(asked[0] + asked[1]) == texts
+    assert len(asked[0]) == len(asked[1]) == 10
+    assert counters.calls == {("embedder", "ok"): 10}
+    np.testing.assert_array_equal(np.argmax(vectors, axis=1), np.arange(20))
+
+
+def test_a_replica_that_cannot_be_reached_is_passed_over() -> None:
+    limits = {"concurrency": 1}  # with more, those that are on their way meanwhile meet it too
+    with serve() as one:
+        _, counters = embed(one, ["a"] * 20, replicas=["http://127.0.0.1:9/v1"], limits=limits)
+        assert one.outcomes["ok"] == 10
+    assert counters.calls == {("embedder", "ok"): 10, ("embedder", "connection"): 1}
+
+
+def place_of(text: str) -> list[float]:
+    """A direction for each of the texts "text 00" to "text 19"."""
+    return [float(place == int(text.split()[-1])) for place in range(20)]
+
+
 def test_texts_that_are_too_long_are_halved_until_they_fit() -> None:
     too_long = status(400, "This model's maximum context length is 8192 tokens")
     with serve(Script(faults=[too_long] * 2)) as provider:
