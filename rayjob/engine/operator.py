@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,17 +13,15 @@ from typing import Any
 import pyarrow as pa
 
 from rayjob.engine.columns import GENERATED, labelled, to_table
+from rayjob.engine.contact import Contact
 from rayjob.engine.metrics import ActorMetrics
 from rayjob.engine.paid import open_ledger
 from rayjob.engine.tally import Tally
 from rayjob.llm.client import Client
 from rayjob.llm.errors import RunStoppedError
-from rayjob.llm.gate import Gate
 from rayjob.plan.resolve import Texts, resolve_texts
 from rayjob.spec.model import JobSpec
 from rayjob.steps.build import RowPipeline, build_pipeline
-
-TALLY_S = 0.5
 
 
 class Secrets(dict[str, str]):
@@ -67,9 +64,7 @@ class LlmOperator:
 
             register_offline(resolved.taxonomy)
         self.tally = Tally()
-        self.name = uuid.uuid4().hex[:12]
         self.started: dict[int, tuple[float, str]] = {}
-        self.draining = ""
         self.ready: asyncio.Task[None] | None = None
 
     async def __call__(self, table: pa.Table) -> pa.Table:
@@ -79,7 +74,7 @@ class LlmOperator:
         await self.ready
         rows = table.to_pylist()
         done = await asyncio.gather(*(self._row(row) for row in rows))
-        await self._note()  # the pool may be gone before the next beat
+        await self.contact.tell()  # the pool may be gone before the next beat
         await self._keep_answers()
         out = [heir for row in done if row is not None for heir in with_heirs(row)]
         return to_table(out, self.schema)
@@ -91,10 +86,10 @@ class LlmOperator:
                 await self.ledger.flush()
 
     async def _open(self) -> None:
-        """What needs the actor's event loop: the gate, the ledger, the client, the heartbeat."""
+        """What needs the actor's event loop: the contact with the governor, the ledger, the client."""
         work = self.work
-        exchange = work.governor.exchange.remote
-        self.gate = Gate(self.name, lambda report: _await(exchange(report)), work.run)
+        self.contact = Contact(work.governor, work.run, self.tally, self._fill_tally)
+        self.gate = self.contact.gate
         self.ledger = (
             await asyncio.to_thread(open_ledger, work.job, work.ledger_path, work.ledger_index)
             if work.ledger_path
@@ -103,11 +98,11 @@ class LlmOperator:
         self.client = Client(work.job.models, self.gate, self.ledger, work.secrets)
         self.metrics = ActorMetrics()
         self.window = asyncio.Semaphore(work.rows_in_flight)
-        self.heartbeat = asyncio.create_task(self._beat())
+        self.contact.begin()
 
     async def _row(self, row: dict[str, Any]) -> dict[str, Any] | None:
         async with self.window:
-            if self.draining or self.gate.stopped:
+            if self.contact.draining or self.gate.stopped:
                 self.tally.rows_dropped += 1
                 return None
             key = id(row)
@@ -143,44 +138,14 @@ class LlmOperator:
             self.tally.rows_done += copies
         return row
 
-    async def _beat(self) -> None:
-        while True:
-            self.draining = await self._note() or self.draining
-            await asyncio.sleep(TALLY_S)
-
-    async def _note(self) -> str:
+    def _fill_tally(self) -> None:
         tally, now = self.tally, time.monotonic()
         tally.rows_in_flight = len(self.started)
         tally.oldest_s = max((now - began for began, _ in self.started.values()), default=0.0)
         tally.step_in_flight.clear()
         tally.step_in_flight.update(step for _, step in self.started.values())
-        fill_from_counters(tally, self.client.counters)
+        tally.count_calls(self.client.counters)
         self.metrics.update(self.client.counters, tally)
-        if self.gate.stopped and not tally.stop:
-            tally.stop = ": ".join(self.gate.stopped)
-        try:
-            return str(await self.work.governor.note.remote(self.work.run, self.name, tally))
-        except Exception:  # noqa: BLE001 - a governor that restarts misses a beat; the next one carries the same totals
-            return ""
-
-
-async def _await(reference: Any) -> Any:
-    return await reference
-
-
-def fill_from_counters(tally: Tally, counters: Any) -> None:
-    """Calls, tokens and dollars as the client counted them."""
-    tally.calls = sum(count for (_, kind), count in counters.calls.items() if kind == "ok")
-    tally.errors.clear()
-    for (_, kind), count in counters.calls.items():
-        if kind != "ok":
-            tally.errors[kind] += count
-    tally.calls_in_flight = counters.in_flight
-    tally.ledger_hits = sum(counters.from_ledger.values())
-    tally.prompt_tokens = sum(counters.prompt_tokens.values())
-    tally.cached_tokens = sum(counters.cached_tokens.values())
-    tally.completion_tokens = sum(counters.completion_tokens.values())
-    tally.cost_usd = sum(counters.cost_usd.values())
 
 
 def with_heirs(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rayjob.llm.counters import Counters
+
 
 @dataclass
 class Tally:
@@ -26,6 +28,20 @@ class Tally:
     stop: str = ""
     errors: Counter[str] = field(default_factory=Counter)
     step_in_flight: Counter[str] = field(default_factory=Counter)
+
+    def count_calls(self, counters: Counters) -> None:
+        """Calls, tokens and dollars as a client counted them, in place of what stood here."""
+        self.calls = sum(count for (_, kind), count in counters.calls.items() if kind == "ok")
+        self.errors.clear()
+        for (_, kind), count in counters.calls.items():
+            if kind != "ok":
+                self.errors[kind] += count
+        self.calls_in_flight = counters.in_flight
+        self.ledger_hits = sum(counters.from_ledger.values())
+        self.prompt_tokens = sum(counters.prompt_tokens.values())
+        self.cached_tokens = sum(counters.cached_tokens.values())
+        self.completion_tokens = sum(counters.completion_tokens.values())
+        self.cost_usd = sum(counters.cost_usd.values())
 
 
 def add_tallies(tallies: Iterable[Tally]) -> Tally:
