@@ -198,13 +198,15 @@ def summarise(ending: Ending) -> RenderableType:
     words = ending.message or STATUS_WORDS.get(view.status, view.status)
     style = STATUS_STYLE.get(view.status, "name")
     head = Text.assemble((view.run or "run", "name"), ": ", (words, style), (f"  {say_s(view.elapsed_s)}", "dim"))
-    places = [(f"{view.rows_done:,} labelled", f"{root}/labels/")]
+    is_training = view.status == "done" and not view.rows_done  # it leaves a model, and no row
+    places = [] if is_training else [(f"{view.rows_done:,} labelled", f"{root}/labels/")]
     places += [(f"{view.rows_failed:,} failed", f"{root}/failures/")] if view.rows_failed else []
     places += [("report", f"{root}/report.html")]
     width = max(len(what) for what, _ in places)
     where = [Text.assemble(f"{what:<{width}}  ", (path, "path")) for what, path in places]
-    spent = Text(f"{view.calls:,} calls · {tokens(view)} · ${view.cost_usd:,.2f}", style="dim")
-    return Group(head, *where, spent, *problem_lines(ending.problems))
+    spent = [Text(f"{view.calls:,} calls · {tokens(view)} · ${view.cost_usd:,.2f}", style="dim")]
+    asked = view.calls or view.ledger_hits or view.errors  # a choice asks nobody
+    return Group(head, *where, *(spent if asked else ()), *problem_lines(ending.problems))
 
 
 def problem_lines(problems: Sequence[RunProblem]) -> Iterator[Text]:

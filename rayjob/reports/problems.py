@@ -1,10 +1,15 @@
-"""What went wrong in a run, most frequent first, each with what to do about it. Reads stats.json's dict only."""
+"""What went wrong in a run, most frequent first, each with what to do about it. Reads no files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from rayjob.reports.recorded import steps_of
+from rayjob.spec.choice import ABSTAINED
+
+Stats = Mapping[str, Any]
 
 #: What a person can do about each kind of failure (the kinds of `rayjob.labels.asking.FAILURE_KINDS`).
 ADVICE = {
@@ -38,30 +43,64 @@ class RunProblem:
     example: str = ""
 
 
-def find_problems(stats: Mapping[str, Any], examples: Mapping[str, str] | None = None) -> tuple[RunProblem, ...]:
-    """All problems the statistics show, most frequent first; `examples` has the message of one failure of each kind."""
-    found = every_problem(stats, examples or {})
+def find_problems(
+    stats: Stats, run: Mapping[str, Any] | None = None, examples: Mapping[str, str] | None = None
+) -> tuple[RunProblem, ...]:
+    """All problems the statistics show, most frequent first.
+
+    run: run.json, for advice that fits its steps. examples: the message of one failure of each kind.
+    """
+    known = run or {}
+    found = (
+        *failures(stats, examples or {}), *unmapped(stats, known), *unsure(stats, known), *abstained(stats, known),
+        *broken_rules(stats),
+    )  # fmt: skip
     return tuple(sorted(found, key=lambda problem: (-problem.count, problem.what)))
 
 
-def every_problem(stats: Mapping[str, Any], examples: Mapping[str, str]) -> Iterator[RunProblem]:
-    """Failures by kind, tags outside the pool, answers below their threshold, broken rules."""
+def failures(stats: Stats, examples: Mapping[str, str]) -> Iterator[RunProblem]:
+    """Failures by kind."""
     for kind, count in (stats.get("failures") or {}).items():
         example = " ".join(examples.get(kind, "").split())[:EXAMPLE_CHARS]
         yield RunProblem(count, f"{samples(count)} failed: {kind}", ADVICE.get(kind, "see failures/"), example)
-    unmapped: Mapping[str, int] = stats.get("unmapped_tags") or {}
-    if unmapped:
-        first = min(unmapped, key=lambda tag: (-unmapped[tag], tag))
-        count = sum(unmapped.values())
-        what = (
-            f"{count:,} {'tag' if count == 1 else 'tags'} outside the pools, most often {first} ({unmapped[first]:,})"
-        )
-        yield RunProblem(count, what, "add an alias or a tag to the taxonomy, or a map step to the spec")
+
+
+def unmapped(stats: Stats, run: Mapping[str, Any]) -> Iterator[RunProblem]:
+    """Tags outside the pools."""
+    found: Mapping[str, int] = stats.get("unmapped_tags") or {}
+    if not found:
+        return
+    first = min(found, key=lambda tag: (-found[tag], tag))
+    count = sum(found.values())
+    what = f"{count:,} {'tag' if count == 1 else 'tags'} outside the pools, most often {first} ({found[first]:,})"
+    or_map = "" if steps_of(run, "map") else ", or a map step to the spec"
+    yield RunProblem(count, what, f"add an alias or a tag to the taxonomy{or_map}")
+
+
+def unsure(stats: Stats, run: Mapping[str, Any]) -> Iterator[RunProblem]:
+    """Answers below their threshold. A choice has none of its own accord: it abstains where the spec says."""
+    asked = "arbitration has asked again" if steps_of(run, "arbitrate") else "an arbitrate step would ask again"
+    chosen = {step.get("dimension") for step in steps_of(run, "choose")}
     for dimension, found in (stats.get("confidence_stats") or {}).items():
         count = int(found.get("below_threshold") or 0)
-        if count:
+        if count and dimension not in chosen:
             what = f"{samples(count)} with a confidence below the threshold in {dimension}"
-            yield RunProblem(count, what, "arbitration asks again; what stays low has an unclear prompt or pool")
+            yield RunProblem(count, what, f"{asked}; what stays low has an unclear prompt or pool")
+
+
+def abstained(stats: Stats, run: Mapping[str, Any]) -> Iterator[RunProblem]:
+    """Choices that were not made."""
+    for step in steps_of(run, "choose"):
+        dimension = str(step.get("dimension"))
+        count = int(((stats.get("tag_distributions") or {}).get(dimension) or {}).get(ABSTAINED) or 0)
+        if count:
+            set_by = "precision" if step.get("precision") else "confidence"
+            advice = f"these are for people to choose; a lower {set_by} in the choose step decides more, and errs more"
+            yield RunProblem(count, f"{samples(count)} too close to choose in {dimension}", advice)
+
+
+def broken_rules(stats: Stats) -> Iterator[RunProblem]:
+    """Rows whose labels contradict each other."""
     count = int(stats.get("consistency_warning_count") or 0)
     if count:
         verb = "breaks" if count == 1 else "break"

@@ -22,7 +22,8 @@ def read_problems(path: str) -> tuple[RunProblem, ...]:
     """The problems of the run in a folder, each kind of failure with the message of one; empty before stats.json is."""
     folder = RunFolder(path)
     stats = folder.read_json("stats.json") or {}
-    return find_problems(stats, read_examples(folder) if stats.get("failures") else {})
+    examples = read_examples(folder) if stats.get("failures") else {}
+    return find_problems(stats, folder.read_json("run.json"), examples)
 
 
 def read_examples(folder: RunFolder) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rayjob.reports.recorded import asks_models, steps_of
 from rayjob.reports.wording import say_s, short
 
 
@@ -56,10 +57,20 @@ def say_time(value: object) -> str:
 def tiles(run: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator[Tile]:
     """The headline numbers."""
     total, failed = int(stats.get("total_samples") or 0), int(stats.get("failed") or 0)
-    success, calls = int(stats.get("success") or 0), int(stats.get("total_llm_calls") or 0)
+    success = int(stats.get("success") or 0)
     yield Tile("Samples", total, note=duration(run))
     yield Tile("Labelled", success, note=share_of(success, total), tone="good" if total and not failed else "")
     yield Tile("Failed", failed, note=share_of(failed, total), tone="bad" if failed else "")
+    if asks_models(run):
+        yield from spending(run, stats)
+    if steps_of(run, "arbitrate"):
+        arbitrated = int(stats.get("arbitrated_count") or 0)
+        yield Tile("Arbitrated", arbitrated, note=share_of(arbitrated, success))
+
+
+def spending(run: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator[Tile]:
+    """Calls, tokens and dollars."""
+    total, calls = int(stats.get("total_samples") or 0), int(stats.get("total_llm_calls") or 0)
     hits = int(stats.get("calls_from_ledger") or 0)
     free = f", {hits:,} from the ledger" if hits else ""
     yield Tile("LLM calls", calls, note=f"{stats.get('avg_calls_per_sample') or 0:g} a sample{free}")
@@ -69,8 +80,6 @@ def tiles(run: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator[Tile]:
     yield Tile("Tokens", int(stats.get("total_tokens") or 0), note=split + cache)
     cost = float(stats.get("total_cost_usd") or run.get("cost_usd") or 0.0)
     yield Tile("Cost", cost, "usd", note=f"${1000 * cost / total:,.2f} per 1,000 samples" if total and cost else "")
-    arbitrated = int(stats.get("arbitrated_count") or 0)
-    yield Tile("Arbitrated", arbitrated, note=share_of(arbitrated, success))
 
 
 def duration(run: Mapping[str, Any]) -> str:

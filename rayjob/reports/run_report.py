@@ -107,7 +107,7 @@ def build_report(files: RunFiles) -> RunReport:
         status_words=STATUS_WORDS.get(str(run.get("status")), str(run.get("status") or "done")),
         facts=tuple(facts(run)),
         tiles=tuple(tiles(run, stats)),
-        problems=find_problems(stats, messages(files.failures)),
+        problems=find_problems(stats, run, messages(files.failures)),
         samples=success,
         distributions=distributions(stats, success, order),
         heat_maps=heat_maps(stats, order),

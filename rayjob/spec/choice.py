@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from rayjob.spec.base import SpecModel
 
+#: The label of a row where `choose` abstains.
+ABSTAINED = "abstain"
+
 
 class GenerateStep(SpecModel):
     """Makes competing reasonings for each row by LLM."""

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rayjob.choice.data import why_unfit
-from rayjob.spec.choice import ChooseStep
+from rayjob.spec.choice import ABSTAINED, ChooseStep
 
 Row = dict[str, Any]
-
-#: The label of a row whose confidence is too low to choose.
-ABSTAINED = "abstain"
 
 
 class Judged(Protocol):

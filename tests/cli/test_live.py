@@ -102,6 +102,15 @@ def test_the_last_words_of_a_clean_run_name_no_failures() -> None:
     assert "!" not in clean
 
 
+def test_the_last_words_of_a_run_that_asks_nobody_speak_of_no_calls() -> None:
+    chosen = ProgressView(run="choice", status="done", rows_done=40, elapsed_s=21)
+    assert text_of(summarise(Ending(chosen, "out"))) == (
+        "choice: done  21 s\n40 labelled  out/labels/\nreport       out/report.html"
+    )
+    trained = text_of(summarise(Ending(replace(chosen, run="choice-train", rows_done=0), "out")))
+    assert trained == "choice-train: done  21 s\nreport  out/report.html"
+
+
 def test_a_stopped_run_says_how_to_go_on() -> None:
     assert "the same command goes on" in text_of(summarise(Ending(replace(DONE, status="stopped"), "out")))
     assert "ends early" in text_of(summarise(Ending(DONE, "out", message="ends early")))

@@ -11,6 +11,7 @@ from rayjob.labels.asking import FAILURE_KINDS
 from rayjob.reports.charts import bars, heat_map, line, ranges, thin
 from rayjob.reports.problems import ADVICE, find_problems
 from rayjob.reports.rows import view_failure, view_row
+from rayjob.reports.run_header import tiles
 
 
 def test_bars_are_ranked_and_the_long_tail_is_folded() -> None:
@@ -120,6 +121,46 @@ def test_problems_are_ranked_by_how_many_samples_they_touch() -> None:
         "1 sample failed: odd",
     ]
     assert find_problems({}) == ()
-    shown = find_problems({"failures": {"timeout": 1}}, {"timeout": "no\n answer " + "x" * 500})[0].example
+    shown = find_problems({"failures": {"timeout": 1}}, {}, {"timeout": "no\n answer " + "x" * 500})[0].example
     assert shown.startswith("no answer xxx")
     assert len(shown) == 200
+
+
+LABELS = {"confidence_stats": {"task": {"below_threshold": 3}}, "unmapped_tags": {"language:cuda": 1}}
+CHOICE = {
+    "confidence_stats": {"choice": {"below_threshold": 9}},
+    "tag_distributions": {"choice": {"a": 31, "abstain": 2}},
+}
+
+
+@pytest.mark.parametrize(
+    ("stats", "steps", "said"),
+    [
+        (LABELS, [], ["an arbitrate step would ask again; what stays low", "taxonomy, or a map step to the spec"]),
+        (LABELS, [{"arbitrate": {}}], ["arbitration has asked again; what stays low", ", or a map step to the spec"]),
+        (LABELS, [{"map": {}}], ["an arbitrate step would ask again", "add an alias or a tag to the taxonomy"]),
+        (CHOICE, [{"choose": {"dimension": "choice", "confidence": 0.6}}], ["people to choose; a lower confidence"]),
+        (CHOICE, [{"choose": {"dimension": "choice", "precision": 0.9}}], ["people to choose; a lower precision"]),
+    ],
+)
+def test_advice_is_about_steps_that_the_run_has(
+    stats: dict[str, Any], steps: list[dict[str, Any]], said: list[str]
+) -> None:
+    found = find_problems(stats, {"spec": {"steps": steps, "models": {}}})
+    assert [text in problem.advice for text, problem in zip(said, found, strict=True)] == [True] * len(said)
+    assert ("map step" in found[-1].advice) == ("map step" in said[-1])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "models", "names"),
+    [
+        (["choose"], {}, []),
+        (["label"], {"worker": {}}, ["LLM calls", "Tokens", "Cost"]),
+        (["label", "arbitrate"], {"worker": {}}, ["LLM calls", "Tokens", "Cost", "Arbitrated"]),
+    ],
+)
+def test_the_headline_numbers_are_of_what_the_run_has(
+    kinds: list[str], models: dict[str, Any], names: list[str]
+) -> None:
+    run = {"spec": {"steps": [{kind: {}} for kind in kinds], "models": models}}
+    assert [tile.name for tile in tiles(run, {})] == ["Samples", "Labelled", "Failed", *names]
