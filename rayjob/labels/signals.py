@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 
 from rayjob.labels.code_blocks import Block, split_code
 from rayjob.labels.cues_commands import count_families, count_files, find_commands
-from rayjob.labels.cues_keywords import KEYWORDS
+from rayjob.labels.cues_keywords import count_keywords
 from rayjob.labels.cues_languages import (
     DATA_LANGUAGES,
     FRAMEWORK_TAGS,
@@ -96,7 +96,7 @@ def find_signals(conversation: Conversation) -> Signals:
         tools=tuple(dict.fromkeys(name for name in (*called, *offered) if name))[:MAX_TOOLS],
         commands=_ordered(count_families(find_commands(turns))),
         turns=_ordered(Counter(turn.role for turn in turns)),
-        keywords=_ordered(Counter(match.lastgroup or "" for match in KEYWORDS.finditer(prose))),
+        keywords=_ordered(count_keywords(prose)),
         chars=sum(len(turn.text) for turn in turns),
         cjk=len(CJK.findall(sample)) * 8 > len(sample),
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rayjob.labels.code_blocks import split_code
 from rayjob.labels.conversation import parse_record
+from rayjob.labels.cues_keywords import count_keywords
 from rayjob.labels.cues_languages import EXTENSIONS, FENCES, FRAMEWORK_TAGS, NAME_TAGS
 from rayjob.labels.signals import Signals, find_signals
 from tests.labels.test_taxonomy_shipped import load
@@ -175,3 +176,18 @@ def test_any_text_has_signals(texts: list[str]) -> None:
     except ValueError:
         return
     assert signals(*texts, tools="".join(texts) or "$ ls") == found
+
+
+@pytest.mark.parametrize(
+    ("prose", "counts"),
+    [
+        ("Fix the failing unit tests", {"debug": 2, "testing": 1}),
+        ("a prefix, contests, buggy and debug_mode", {}),  # inside a word, or with an underscore behind
+        ("用Docker来部署:用nginx报错", {"deploy": 2, "debug": 1}),  # between letters of a script without blanks
+        ("SLOW query, oﬃce, \u017flow", {"performance": 2}),  # \u017f is a long s
+        ("还是用 async 好？", {"decide": 1}),  # one match spans both scripts
+        ("", {}),
+    ],
+)
+def test_key_words_stand_on_word_edges_in_both_scripts(prose: str, counts: dict[str, int]) -> None:
+    assert count_keywords(prose) == counts
