@@ -22,7 +22,7 @@ def plan(
     overrides: list[str] = SET,
     mermaid: bool = typer.Option(False, "--mermaid", help="Print the graph as a Mermaid flowchart and nothing else."),
     graph_only: bool = typer.Option(False, "--graph", help="Print the graph and nothing else; the input is not read."),
-    latency_s: float = typer.Option(4.0, "--latency", min=0.0, help="Seconds an answer is assumed to take."),
+    latency_s: float = typer.Option(4.0, "--latency", min=0.0, help="Seconds a provider's answer is assumed to take."),
 ) -> None:
     """Show what SPEC compiles to and estimate calls, tokens, cost and time from a real sample of its input."""
     opened = open_spec(spec, overrides or [])
@@ -61,7 +61,7 @@ def _estimate(opened: Opened, latency_s: float) -> None:
     if steps:
         _print_layouts(steps, opened, sample)
     for time in estimate_times(resolved, everything, latency_s):
-        console.print(_time_line(time, latency_s), markup=False)
+        console.print(_time_line(time), markup=False)
 
 
 def _steps_table(steps: list[StepEstimate], opened: Opened) -> Table:
@@ -122,9 +122,15 @@ def _print_layouts(steps: list[StepEstimate], opened: Opened, sample: InputSampl
             console.print(line, markup=False)
 
 
-def _time_line(time: ModelTime, latency_s: float) -> str:
+def _time_line(time: ModelTime) -> str:
+    last = "CPU" if time.is_offline else "concurrency"
+    parts: list[Any] = [("rpm", time.by_rpm), ("tpm", time.by_tpm), (last, time.by_answers)]
+    told = ", ".join(f"{name} {_say_length(value)}" for name, value in parts if value is not None)
+    each = f"{1000 * time.answer_s:g} ms of one process" if time.is_offline else f"{time.answer_s:g} s"
+    return f"time of {time.model}: {_say_length(time.seconds)} ({told}; at {each} an answer)"
+
+
+def _say_length(seconds: float) -> str:
     from rayjob.reports.wording import say_s
 
-    parts: list[Any] = [("rpm", time.by_rpm), ("tpm", time.by_tpm), ("concurrency", time.by_concurrency)]
-    told = ", ".join(f"{name} {say_s(value)}" for name, value in parts if value is not None)
-    return f"time of {time.model}: {say_s(time.seconds)} ({told}; at {latency_s:g} s an answer)"
+    return say_s(seconds) if seconds >= 1 else "less than 1 s"

@@ -59,7 +59,7 @@ class LlmOperator:
         self.schema = labelled(resolved.taxonomy, resolved.dimensions()) if is_labelling else GENERATED
         self.pipeline: RowPipeline = build_pipeline(resolved, work.steps)
         self.resolved = resolved
-        if any(spec.model.startswith("offline/") for spec in work.job.models.values()):
+        if any(spec.is_offline for spec in work.job.models.values()):
             from rayjob.llm.offline import register_offline  # imports LiteLLM: only where it is used
 
             register_offline(resolved.taxonomy)

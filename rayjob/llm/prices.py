@@ -82,7 +82,7 @@ def _live_prices(spec: ModelSpec) -> Prices:
         return Prices(fresh, cached, price.output_usd_per_mtok / _MTOK, known=True, cache_write_usd=written)
     entry = find_entry(spec.model)
     if "input_cost_per_token" not in entry:
-        return Prices(known=spec.model.startswith("offline/"))
+        return Prices(known=spec.is_offline)
     fresh = _number(entry, "input_cost_per_token", 0.0)
     return Prices(
         fresh,
@@ -98,7 +98,7 @@ def takes_schema(spec: ModelSpec) -> bool:
     entry = find_entry(spec.model)
     if "supports_response_schema" in entry or "litellm_provider" in entry:
         return entry.get("supports_response_schema") is True
-    return spec.model.startswith("offline/") or spec.model.partition("/")[0] in OWN_SERVERS
+    return spec.is_offline or spec.model.partition("/")[0] in OWN_SERVERS
 
 
 def context_tokens(spec: ModelSpec) -> int | None:

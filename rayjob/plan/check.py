@@ -211,7 +211,7 @@ def _unfit(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
 
 def _no_embedder(model: ModelSpec) -> str:
     """Why a model of the spec cannot embed; empty where it may."""
-    if model.model.startswith("offline/"):
+    if model.is_offline:
         return f"{model.model} ranks tags and does not embed; give 'offline' for the network that comes with rayjob"
     return "embedding goes call by call; take `mode: batch` off the model" if model.mode == "batch" else ""
 

@@ -90,6 +90,11 @@ class ModelSpec(SpecModel):
     )
     params: dict[str, Any] = Field(default_factory=dict, description="Extra parameters of the call, e.g. top_p, seed.")
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether rayjob answers itself (rayjob.llm.offline): free, without a network, on the actor's own CPU."""
+        return self.model.startswith("offline/")
+
     @model_validator(mode="after")
     def check_replicas(self) -> ModelSpec:
         """They stand beside an api_base, and a batch is one server's."""

@@ -71,7 +71,7 @@ def schema_leads(spec: ModelSpec) -> bool:
     OpenAI says so of its own. A server of one's own (vLLM, SGLang) guides the decoding by it and shows it to no model.
     """
     sends = spec.structured == "schema" or (spec.structured == "auto" and takes_schema(spec))
-    return sends and spec.api_base is None and not spec.model.startswith("offline/")
+    return sends and spec.api_base is None and not spec.is_offline
 
 
 def common_chars(one: str, other: str) -> int:

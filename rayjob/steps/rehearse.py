@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from rayjob.labels.asking import AnswerError, CallFailedError, Question, Reply
-from rayjob.llm.offline import PROVIDER, OfflineModel
+from rayjob.llm.offline import OfflineModel
 from rayjob.plan.resolve import Resolved
 from rayjob.steps.build import build_pipeline
 
@@ -37,8 +37,8 @@ class OfflineAsker:
 
 def can_rehearse(resolved: Resolved, names: Sequence[str], models: Sequence[str], rows: int) -> bool:
     """Whether every model is free to ask and the input small enough."""
-    specs = [resolved.job.models[name].model for name in models]
-    return bool(names) and rows <= MOST_ROWS and all(spec.startswith(f"{PROVIDER}/") for spec in specs)
+    specs = [resolved.job.models[name] for name in models]
+    return bool(names) and rows <= MOST_ROWS and all(spec.is_offline for spec in specs)
 
 
 def rehearse(resolved: Resolved, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Counter[tuple[str, str]]:

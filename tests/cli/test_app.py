@@ -99,6 +99,15 @@ def test_an_estimate_loads_neither_ray_nor_torch_nor_litellm() -> None:
     assert "calls: " in done.stdout
 
 
+def test_the_time_of_an_offline_model_is_not_that_of_a_providers_answers() -> None:
+    judge = ["--set", "models.judge.model=openai/gpt-4o-mini"]
+    done = call("plan", str(ROOT / "specs" / "quickstart.yaml"), "--latency", "9", *judge)
+    assert [line for line in done.out.splitlines() if line.startswith("time of ")] == [
+        "time of worker: less than 1 s (CPU less than 1 s; at 5 ms of one process an answer)",
+        "time of judge: 6 s (concurrency 6 s; at 9 s an answer)",
+    ]
+
+
 def test_the_plan_predicts_a_call_for_each_label_step_and_conversation() -> None:
     done = call("plan", str(ROOT / "specs" / "quickstart.yaml"))
     lines = (ROOT / "examples" / "quickstart.jsonl").read_text(encoding="utf-8").splitlines()
