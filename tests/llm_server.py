@@ -178,7 +178,8 @@ class Provider:
         return web.json_response(batch)
 
     def _work_off(self, batch: dict[str, Any]) -> None:
-        answers, errors = [], []
+        answers: list[dict[str, Any] | None] = []  # None: a line that was torn
+        errors: list[dict[str, Any] | None] = []
         for line in self.files[batch["input_file_id"]].splitlines():
             item = orjson.loads(line)
             self.bodies.append(item["body"])
@@ -186,7 +187,9 @@ class Provider:
             self.outcomes[fault.kind if fault else "ok"] += 1
             if fault is not None and fault.kind == "drop":
                 continue
-            if fault is not None:
+            if fault is not None and fault.kind == "malformed":
+                answers.append(None)
+            elif fault is not None:
                 response = {"status_code": fault.status, "body": {"error": {"message": fault.message}}}
                 errors.append({"custom_id": item["custom_id"], "response": response})
             else:
@@ -196,7 +199,7 @@ class Provider:
         for field_name, lines in (("output_file_id", answers), ("error_file_id", errors)):
             if lines:
                 batch[field_name] = f"file-{len(self.files)}"
-                self.files[batch[field_name]] = b"\n".join(orjson.dumps(line) for line in lines)
+                self.files[batch[field_name]] = b"\n".join(orjson.dumps(line) if line else b'{"cust' for line in lines)
 
     async def stats(self, request: web.Request) -> web.Response:
         """Counts so far; ?reset=1 starts over."""

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from rayjob.llm.batch_api import Batch, BatchApi
-from rayjob.llm.errors import ProviderError
+from rayjob.llm.errors import ProviderError, RunStoppedError
 from rayjob.llm.ledger_index import Files
 from rayjob.llm.transport import Answer, Call
 from rayjob.spec.models import ModelSpec
@@ -33,11 +33,11 @@ class BatchNotes:
         self._path = f"{path.rstrip('/')}/batches"
 
     def load(self, model: str) -> dict[str, list[str]]:
-        """Request ids by batch id, of the batches of one model."""
+        """Request ids by batch id, of the batches of one model. Raises OSError: a batch not known of is paid twice."""
         notes: dict[str, list[str]] = {}
         for uri in sorted(self._files.list_sizes(self._path)):
             if uri.endswith(SUFFIX):
-                with suppress(OSError, orjson.JSONDecodeError, KeyError):
+                with suppress(FileNotFoundError, orjson.JSONDecodeError, KeyError):  # another run was done with it
                     note = orjson.loads(self._files.read_bytes(uri))
                     if note["model"] == model:
                         notes[note["batch"]] = note["requests"]
@@ -101,9 +101,12 @@ class BatchTransport:
         await self._api.close()
 
     async def _start(self) -> None:
+        try:
+            noted = await asyncio.to_thread(self._notes.load, self._spec.model) if self._notes else {}
+        except OSError as error:
+            raise RunStoppedError("ledger", f"the batches that are out cannot be read: {error}") from None
         self._is_started = True
         self._run(self._collect())
-        noted = await asyncio.to_thread(self._notes.load, self._spec.model) if self._notes else {}
         for batch_id, requests in noted.items():
             self._out[batch_id] = set(requests)
             self._run(self._watch(Batch(batch_id, "noted")))

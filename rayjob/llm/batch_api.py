@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -67,12 +68,15 @@ class BatchApi:
         return _read_batch(await self._do("acancel_batch", batch_id=batch_id))
 
     async def fetch(self, batch: Batch) -> dict[str, Answer | ProviderError]:
-        """What came of each request, by id; requests that a batch did not get to are not in it."""
+        """What came of each request, by id; requests that a batch did not get to, or not legibly, are not in it."""
         found: dict[str, Answer | ProviderError] = {}
         for file_id in (batch.output_file, batch.error_file):
             if file_id:
                 content = await self._do("afile_content", file_id=file_id)
-                found |= dict(self._read_line(line) for line in content.content.splitlines() if line.strip())
+                for line in content.content.splitlines():
+                    with suppress(orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+                        name, answer = self._read_line(line)
+                        found[name] = answer
         return found
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rayjob.labels.asking import CallFailedError
 from rayjob.llm.batch import BatchNotes
 from rayjob.llm.batch_api import BatchApi
 from rayjob.llm.client import Client
-from rayjob.llm.errors import ProviderError
+from rayjob.llm.errors import ProviderError, RunStoppedError
 from rayjob.llm.gate import Gate, direct_exchange
 from rayjob.llm.ledger import Ledger
 from rayjob.llm.limits import Governor, limits_of
@@ -57,7 +57,7 @@ def test_a_full_batch_goes_at_once() -> None:
 
 
 def test_what_fails_in_a_batch_is_asked_in_the_next() -> None:
-    with serve(Script(faults=[status(500), Fault("drop"), status(429)])) as provider:
+    with serve(Script(faults=[status(500), Fault("drop"), Fault("malformed")])) as provider:
         outcomes, _ = ask_all({"worker": batched(provider)}, *(question(str(i)) for i in range(10)))
     assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
     assert len(provider.batches) == 2
@@ -68,6 +68,24 @@ def test_a_refused_batch_fails_its_questions() -> None:
     with serve(Script(batch_end="failed", faults=[Fault("drop")] * 2)) as provider:
         outcomes, _ = ask_all({"worker": batched(provider)}, question("a"), question("b"))
     assert [isinstance(outcome, CallFailedError) and outcome.kind for outcome in outcomes] == ["bad_request"] * 2
+
+
+class NotesUnread(LocalFiles):
+    """The ledger can be read, the notes beside it cannot."""
+
+    def list_sizes(self, uri: str) -> Mapping[str, int]:
+        if uri.endswith("/batches"):
+            raise OSError("no answer")
+        return super().list_sizes(uri)
+
+
+def test_a_run_that_cannot_know_its_batches_stops_before_it_pays_them_again(tmp_path: Path) -> None:
+    with serve() as provider:
+        models = {"worker": batched(provider)}
+        outcomes, _ = ask_all(models, question("a"), ledger=lambda: Ledger.open(NotesUnread(), str(tmp_path)))
+    assert isinstance(outcomes[0], RunStoppedError)
+    assert "batches that are out cannot be read: no answer" in str(outcomes[0])
+    assert not provider.batches
 
 
 def test_a_killed_run_waits_for_its_batches_and_pays_nothing_twice(tmp_path: Path) -> None:
