@@ -75,10 +75,8 @@ class JudgePart:
             lambda name: files.read_bytes(f"{folder}/{name}"),
         )  # fmt: skip
         threshold = None if work.spec.precision is None else model.threshold(work.spec.precision)
-        self.work, self.choose = (
-            work,
-            Choose(work.spec, partial(model.judge_rows, reasons=work.spec.reasons), threshold),
-        )
+        self.work = work
+        self.choose = Choose(work.spec, partial(model.judge_rows, reasons=work.spec.reasons), threshold)
         self.schema = judged_schema(work.spec.dimension)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rayjob.engine.columns import PREPARED, to_table
+from rayjob.engine.parts import count_heirs
 from rayjob.spec.model import JobSpec
 from rayjob.spec.prepare import PrepareStep
 from rayjob.steps.prepare import Prepare
@@ -55,7 +55,7 @@ def prepare_rows(job: JobSpec, inputs: Iterable[FileInfo]) -> Iterator[dict[str,
     for info in inputs:
         records = read_records(info.uri, left)
         if left is not None:
-            records = _count_down(records, counter := [0])
+            records = _counted(records, counter := [0])
         yield from step(records, info.name)
         if left is not None:
             left -= counter[0]
@@ -63,7 +63,7 @@ def prepare_rows(job: JobSpec, inputs: Iterable[FileInfo]) -> Iterator[dict[str,
                 return
 
 
-def _count_down(records: Iterable[Any], counter: list[int]) -> Iterator[Any]:
+def _counted(records: Iterable[Any], counter: list[int]) -> Iterator[Any]:
     for record in records:
         counter[0] += 1
         yield record
@@ -135,6 +135,6 @@ def count_prepared(folder: RunFolder, name: str) -> tuple[int, int, int]:
         with files.open_input(uri) as source:
             table = pq.read_table(source, columns=["heirs", "failure"])
         rows += table.num_rows
-        heirs += sum(islice((len(found or ()) for found in table["heirs"].to_pylist()), None))
+        heirs += count_heirs(table)
         unreadable += table.num_rows - table["failure"].null_count
     return rows, heirs, unreadable

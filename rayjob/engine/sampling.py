@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -75,6 +75,6 @@ def sample_input(job: JobSpec) -> InputSample:
 def _first_records(job: JobSpec, info: FileInfo) -> tuple[list[dict[str, Any]], int]:
     """Rows of a file's first records, and the size of those records in bytes as JSON text."""
     small = job.model_copy(update={"input": job.input.model_copy(update={"limit": RECORDS_A_FILE})})
-    rows = list(islice(prepare_rows(small, [replace(info)]), RECORDS_A_FILE * 50))
+    rows = list(islice(prepare_rows(small, [info]), RECORDS_A_FILE * 50))
     records = {row["row"]: len(row["conversation"].encode()) + len(row["metadata"].encode()) for row in rows}
     return rows, sum(records.values())

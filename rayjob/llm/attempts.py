@@ -99,11 +99,12 @@ class Asking:
         spec = self._model.spec
         call = call_of(self._question, spec, self._model.structured)
         self.sent += 1
+        limit_s = self._time_left_s()
         try:
-            async with asyncio.timeout(self._time_left_s()):
+            async with asyncio.timeout(limit_s):
                 return await self._model.transport.send(call)
         except TimeoutError:
-            error = ProviderError("timeout", f"no answer within {min(spec.timeout_s, spec.deadline_s):.0f} s")
+            error = ProviderError("timeout", f"no answer within {limit_s:.0f} s")
         except ProviderError as caught:
             error = caught
         except BaseException:  # a cancellation too: whatever ends the call, its slot comes back

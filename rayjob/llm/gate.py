@@ -215,8 +215,6 @@ class Gate:
         lane.started = 0
         try:
             grant = await self._exchange(report)
-        except asyncio.CancelledError:
-            raise
         except Exception:  # noqa: BLE001 - whatever carries the message (a restarting Ray actor) may fail in its own ways
             self.lost_messages += 1
             lane.outcomes = outcomes + lane.outcomes

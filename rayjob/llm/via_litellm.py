@@ -11,6 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from rayjob.llm.embeddings import embedding_body, read_embeddings
 from rayjob.llm.errors import ProviderError, kind_of_status, read_retry_after, redact
 from rayjob.llm.prices import prices_of
 from rayjob.llm.transport import Answer, Call, Messages
@@ -113,8 +114,6 @@ class LiteLLMEmbeddings(LiteLLMTransport):
 
     async def send(self, call: Call) -> Answer:
         """See Transport.send."""
-        from rayjob.llm.embeddings import embedding_body, read_embeddings
-
         with translated(self._secrets):
             response = await self._litellm.aembedding(**self._fixed, **embedding_body(call))
         try:
