@@ -105,7 +105,7 @@ def say(outcome: Outcome) -> None:
         f"{outcome.removed:,} answers removed, {outcome.kept:,} rewritten"
     )
     for uri in outcome.damaged:
-        typer.echo(f"damaged, left out: {uri}", err=True)
+        typer.echo(f"damaged, left as it is: {uri}", err=True)
 
 
 @contextmanager

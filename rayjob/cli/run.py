@@ -73,6 +73,7 @@ def start(
 
     secrets = find_secrets(opened)
     hush_native_code()
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # or a stage that was abandoned starts a Ray as this one ends
     with LiveDisplay(console) as display:
         console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
         from rayjob.engine.run import Run, RunRequest

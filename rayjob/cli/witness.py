@@ -7,11 +7,13 @@ import signal
 import sys
 from collections.abc import Callable
 
+from rayjob.cli.app import EXIT_FIX, is_for_the_user
+
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 #: `si_code` of the terminal's Ctrl-C, which reaches the whole process group and needs no passing on.
 FROM_KERNEL = 0x80
 PR_SET_PDEATHSIG = 1
-#: Said in the place of an exit code by work that ended with an exception, which chooses the code further up.
+#: Said in the place of an exit code by work that ended with a bug or an interrupt, which choose the code further up.
 NO_CODE = 255
 
 #: Set by `rayjob` as a program of its own; who calls a command as a function keeps their process to themselves.
@@ -37,6 +39,9 @@ def run_witnessed(work: Callable[[], int], lost: Callable[[int], int]) -> int:
         try:
             code = work()
             return code
+        except Exception as error:
+            code = EXIT_FIX if is_for_the_user(error) else NO_CODE
+            raise
         finally:
             os.write(writes, bytes([code]))
     os.close(writes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -19,26 +19,47 @@ from rayjob.store.errors import StoreError
 S3_EVERY_S = 10.0
 #: On S3 the whole log is written again each time, so it must stay small: older progress is thinned out.
 MOST_EVENTS_ON_S3 = 5_000
+KEPT_WHEN_THINNED = 1_000
+#: A folder that could not be written for so long is lost. One request to an S3 that stays silent takes two minutes.
+LOST_S = 60.0
+#: After a failed upload; the last event does not wait for it.
+REST_S = 60.0
+#: So long an event waits for an upload that is under way, rather than leave itself to the next.
+PATIENCE_S = 1.0
+OFTEN, LAST = "progress", "run_done"
 
 
 class EventLog:
-    """One run's events, and the view of its progress that the display shows."""
+    """One run's events, and the view of its progress that the display shows. Written to by several threads.
 
-    def __init__(self, uri: str) -> None:
+    lost: why the folder could not be written for LOST_S; empty while it can. A single lost event loses nothing that
+    counts: what counts raises elsewhere.
+    """
+
+    def __init__(self, uri: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.address = parse_address(uri)
-        self.lock = threading.Lock()
+        self.clock = clock
+        self.lock = threading.RLock()  # a signal's handler writes too, wherever the main thread was
+        self.uploading = threading.Lock()
         self.tracker = Tracker()
         self.lines: list[bytes] = []
-        self.written_at = 0.0
+        self.due = float("-inf")
+        self.failing_since: float | None = None
+        self.lost = ""
         self._take_old()
 
     def write(self, event: str, **fields: Any) -> None:
-        """Add one event, now."""
+        """Add one event, now. On S3 it may be the next upload that carries it."""
         record = {"t": round(time.time(), 3), "event": event, **fields}
+        line = orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS) + b"\n"
         with self.lock:
             self.tracker.take(record)
-            with suppress(OSError, StoreError):  # a lost event loses nothing that counts; what counts raises elsewhere
-                self._put(orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS) + b"\n", event)
+            if self.address.is_local:
+                self._attempt(lambda: self._append(line))
+                return
+            self.lines.append(line)
+        if event == LAST or self.clock() >= self.due or (event != OFTEN and self.failing_since is None):
+            self._begin_upload(event)
 
     def view(self) -> ProgressView:
         """The run as of now."""
@@ -61,17 +82,45 @@ class EventLog:
         if self.address.is_local:
             self.lines.clear()
 
-    def _put(self, line: bytes, event: str) -> None:
-        if self.address.is_local:
-            os.makedirs(os.path.dirname(self.address.path), exist_ok=True)
-            with open(self.address.path, "ab") as file:
-                file.write(line)
-            return
-        self.lines.append(line)
-        if event != "progress" or time.monotonic() - self.written_at > S3_EVERY_S:
-            self.written_at = time.monotonic()
-            if len(self.lines) > MOST_EVENTS_ON_S3:
-                self.lines = [old for old in self.lines if b'"event":"progress"' not in old][-1000:] + self.lines[
-                    -1000:
-                ]
-            write_atomic(self.address.uri, b"".join(self.lines))
+    def _append(self, line: bytes) -> None:
+        os.makedirs(os.path.dirname(self.address.path), exist_ok=True)
+        with open(self.address.path, "ab") as file:
+            file.write(line)
+
+    def _begin_upload(self, event: str) -> None:
+        """Replace the object; the display and the watch over the run never wait for that."""
+        wait_s = {OFTEN: 0.0, LAST: -1.0}.get(event, PATIENCE_S)
+        if not self.uploading.acquire(timeout=wait_s):
+            return  # another thread is at it
+        if event == OFTEN:
+            threading.Thread(target=self._upload, name="rayjob-events", daemon=True).start()
+        else:
+            self._upload()
+
+    def _upload(self) -> None:
+        try:
+            with self.lock:
+                self._thin_out()
+                content = b"".join(self.lines)
+            self.due = self.clock() + S3_EVERY_S
+            self._attempt(lambda: write_atomic(self.address.uri, content))
+        finally:
+            self.uploading.release()
+
+    def _thin_out(self) -> None:
+        if len(self.lines) > MOST_EVENTS_ON_S3:
+            older, newest = self.lines[:-KEPT_WHEN_THINNED], self.lines[-KEPT_WHEN_THINNED:]
+            others = [line for line in older if b'"event":"progress"' not in line]
+            self.lines = others[-KEPT_WHEN_THINNED:] + newest
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        began = self.clock()
+        try:
+            write()
+        except (OSError, StoreError) as error:
+            now = self.clock()
+            self.failing_since = began if self.failing_since is None else self.failing_since
+            self.due = now + REST_S
+            self.lost = str(error) if now - self.failing_since >= LOST_S else ""
+        else:
+            self.failing_since, self.lost = None, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rayjob.engine.events import EventLog
@@ -49,7 +50,11 @@ class Watcher(threading.Thread):
         if not self.why:
             self.why = reason
             self.log.write("note", message=f"stopping: {reason}")
-            self.ray.get(self.governor.drain.remote(self.run_id, reason), timeout=10)
+            self._tell()
+
+    def _tell(self) -> None:
+        with suppress(self.ray.exceptions.RayError):  # it is restarting: the next look tells it again
+            self.ray.get(self.governor.drain.remote(self.run_id, self.why), timeout=10)
 
     def poll(self, last: bool = False) -> None:
         """One look at the governor."""
@@ -57,6 +62,8 @@ class Watcher(threading.Thread):
             view = self.ray.get(self.governor.view.remote(self.run_id), timeout=5)
         except self.ray.exceptions.RayError:
             return  # it is restarting, or Ray is shutting down; the next look will tell
+        if self.why and not view["draining"]:  # it was not told, or it died of it and was made anew
+            self._tell()
         self._take(view, last)
         self.show()
 
@@ -70,6 +77,8 @@ class Watcher(threading.Thread):
             self.drain(tally.stop)
         if self.most_failed is not None and tally.rows_failed > self.most_failed and not self.why:
             self.drain(f"max_failed: {tally.rows_failed} rows failed")
+        if self.log.lost and not self.why:
+            self.drain(f"storage: {self.log.lost}")
         self._notice_stall(now)
         if last or now - self.last_event >= EVENT_S:
             self.last_event = now

@@ -61,12 +61,7 @@ class Client:
         Raises CallFailedError for this question alone, and RunStoppedError (rayjob.llm.errors) where the whole run has
         to end; a row that meets the latter was not decided and must be left undone.
         """
-        self.counters.questions += 1
-        self.counters.asking += 1
-        try:
-            return await self._ask(self.gate.budget_state.use or question.model, question, parse, [])
-        finally:
-            self.counters.asking -= 1
+        return await self._ask(self.gate.budget_state.use or question.model, question, parse, [])
 
     async def close(self) -> None:
         """Flushes the ledger, reports to the governor, gives connections back."""
@@ -106,6 +101,7 @@ class Client:
                 else:
                     self.counters.from_ledger[model.name] += 1
                     return value, replace(reply, repairs=tuple(paid))
+            await self._ledger.ready()
             value, reply = await self._pay(model, question, parse, paid)
             # Entered after parsing, not before: a reply we could not read must be asked again.
             self._ledger.put(key, record_of(reply))

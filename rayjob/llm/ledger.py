@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -24,7 +24,12 @@ from rayjob.llm.segments import decode_record, encode_record, encode_segment, me
 FAN_IN = 32
 #: Segments merged by their writer: 32 of half a second, then 32 of a quarter of a minute. The rest is `compact`'s.
 MERGED_LEVELS = 2
+#: Writes that fail in a row before the run is stopped, or one after the other for so long: a single write to an S3 that
+#: stays silent fails after two minutes.
 WRITES_TO_GIVE_UP = 6
+GIVE_UP_S = 60.0
+#: Nothing more is paid for while an answer is not durable for so long: all that is paid meanwhile might be lost.
+HELD_S = 15.0
 
 
 @dataclass(slots=True)
@@ -41,7 +46,10 @@ def segment_name(path: str, writer: str, number: int, level: int) -> str:
 class Ledger:
     """One process's view of a ledger folder. Made by `open`; belongs to one event loop."""
 
-    def __init__(self, files: Files, path: str, index: Index, flush_s: float = 0.5) -> None:
+    def __init__(
+        self, files: Files, path: str, index: Index, flush_s: float = 0.5, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self.files = self._files = files
         self.path = self._path = path.rstrip("/")
         self._flush_s = flush_s
@@ -56,6 +64,9 @@ class Ledger:
         self._merger: asyncio.Task[None] | None = None
         self._turns: dict[bytes, _Turn] = {}
         self._failed_writes = 0
+        self._failed_at = float("-inf")
+        self._failing_since: float | None = None
+        self._waiting_since: float | None = None  # the oldest answer that is not durable
         self._trouble = ""
 
     @classmethod
@@ -93,30 +104,66 @@ class Ledger:
         Raises RunStoppedError where writing keeps failing.
         """
         self._fresh[key] = encode_record(key, record)
+        self._waiting_since = self._clock() if self._waiting_since is None else self._waiting_since
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_later())
-        if self._failed_writes >= WRITES_TO_GIVE_UP:
-            raise RunStoppedError("ledger", f"{self._path} cannot be written: {self._trouble}")
+        self._refuse_if_lost()
+
+    async def ready(self) -> None:
+        """Returns once another answer may be paid for: at once, but where answers have not become durable for HELD_S.
+
+        Raises RunStoppedError where writing keeps failing.
+        """
+        while self._waiting_since is not None and self._clock() - self._waiting_since > HELD_S:
+            self._refuse_if_lost()
+            try:
+                await self.flush()
+            except OSError:
+                await asyncio.sleep(self._flush_s)
 
     async def flush(self) -> None:
-        """Writes what is not durable yet. Raises OSError; the answers stay for another try."""
+        """Writes what is not durable yet. Raises OSError; the answers stay for another try.
+
+        Whoever waited while a write failed gets its error: many that wait must not each wait for a write of their own.
+        """
+        asked = self._clock()
         async with self._writing:
             if not self._fresh:
                 return
-            self._flushing, self._fresh = self._fresh, {}
-            try:
-                uri, segment = self._name(0), encode_segment(self._flushing)
-                await asyncio.to_thread(self._files.write_atomic, uri, segment)
-                self._lookup.add_segment(uri, segment)
-            except BaseException:  # a cancellation too: what is not durable must be written by the next flush
-                self._fresh = {**self._flushing, **self._fresh}
-                raise
-            finally:
-                self._flushing = {}
-        self._levels[0].append(uri)
+            if self._failed_at > asked:
+                raise OSError(self._trouble)
+            self._levels[0].append(await self._write_fresh())
         # Apart from the writing: on object storage a merge takes seconds, for which no answer would become durable.
         if len(self._levels[0]) >= FAN_IN and (self._merger is None or self._merger.done()):
             self._merger = asyncio.create_task(self._merge_up())
+
+    async def _write_fresh(self) -> str:
+        began = self._clock()
+        self._flushing, self._fresh = self._fresh, {}
+        try:
+            uri, segment = self._name(0), encode_segment(self._flushing)
+            await asyncio.to_thread(self._files.write_atomic, uri, segment)
+            self._lookup.add_segment(uri, segment)
+        except BaseException as error:  # a cancellation too: what is not durable must be written by the next flush
+            self._fresh = {**self._flushing, **self._fresh}
+            if isinstance(error, OSError):
+                self._note_failure(error, began)
+            raise
+        finally:
+            self._flushing = {}
+        self._failing_since = None
+        self._waiting_since = began if self._fresh else None
+        return uri
+
+    def _note_failure(self, error: OSError, began: float) -> None:
+        self._failed_at, self._trouble = self._clock(), str(error)
+        self._failing_since = began if self._failing_since is None else self._failing_since
+
+    def _refuse_if_lost(self) -> None:
+        if self._failing_since is None:
+            return
+        if self._failed_writes >= WRITES_TO_GIVE_UP or self._failed_at - self._failing_since >= GIVE_UP_S:
+            raise RunStoppedError("ledger", f"{self._path} cannot be written: {self._trouble}")
 
     async def refresh(self) -> int:
         """Takes in what other processes wrote; returns how many answers that were. Also happens by itself."""
@@ -138,9 +185,8 @@ class Ledger:
             try:
                 await asyncio.shield(self.flush())
                 self._failed_writes = 0
-            except OSError as error:
+            except OSError:
                 self._failed_writes += 1
-                self._trouble = str(error)
 
     def _name(self, level: int) -> str:
         self._written += 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from rayjob.llm.ledger_index import Files, list_segments
+from rayjob.llm.ledger_index import SUFFIX, Files, list_segments
 from rayjob.llm.segments import DamagedError, decode_record, encode_segment, iter_records
 
 #: Size of a compacted segment: 200,000 answers of a labelling job.
@@ -95,23 +95,24 @@ def _rewrite(
     files: Files, path: str, keep: Callable[[Entry], bool], resting_s: float, *, all_segments: bool
 ) -> Outcome:
     sizes = files.list_sizes(path)
-    resting = [uri for uri in list_segments(files, path) if time.time() - entered_at(uri) >= resting_s]
+    segments = sorted(uri for uri in sizes if uri.endswith(SUFFIX))
+    resting = [uri for uri in segments if time.time() - entered_at(uri) >= resting_s]
     chosen = [uri for uri in resting if all_segments or sizes[uri] < TARGET_BYTES // 2]
-    outcome = Outcome(segments_before=len(sizes))
-    outcome.segments_after = len(sizes)
+    outcome = Outcome(segments_before=len(segments), segments_after=len(segments))
     if len(chosen) < 2 and not all_segments:
         return outcome
     batch: dict[bytes, bytes] = {}
     sources: list[str] = []
     seen: set[bytes] = set()
     for uri in chosen:
-        sources.append(uri)
         for key, blob in _records(files, uri, outcome.damaged):
             wanted = key not in seen and keep(_entry(key, decode_record(blob)[1], entered_at(uri)))
             seen.add(key)
             outcome.removed += not wanted
             if wanted:
                 batch[key] = blob
+        if uri not in outcome.damaged:  # what cannot be read is not deleted either
+            sources.append(uri)
         if sum(sizes[source] for source in sources) >= TARGET_BYTES:
             _replace(files, path, sources, batch, outcome)
             batch, sources = {}, []
@@ -126,7 +127,7 @@ def _replace(files: Files, path: str, sources: list[str], batch: dict[bytes, byt
     if batch:
         # Named after its newest source, so that an answer's age stays known.
         stem = max(sources).rpartition("/")[2].partition("-")[0]
-        target = f"{path.rstrip('/')}/{stem}-compact-{time.time_ns():x}-9.seg"
+        target = f"{path.rstrip('/')}/{stem}-compact-{time.time_ns():x}-9{SUFFIX}"
         files.write_atomic(target, encode_segment(batch))
         outcome.segments_after += 1
     for uri in sources:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rayjob.labels.asking import Reply
 from rayjob.llm.errors import RunStoppedError
-from rayjob.llm.ledger import FAN_IN, Ledger
+from rayjob.llm.ledger import FAN_IN, HELD_S, Ledger
 from rayjob.llm.ledger_admin import compact_ledger, list_entries, prune_ledger, total_ledger
 from rayjob.llm.ledger_index import Place, list_segments, load_index
 from rayjob.llm.ledger_lookup import GAP, group_places
@@ -253,6 +253,61 @@ def test_a_full_disk_stops_the_run_and_loses_nothing_when_it_clears(path: str, m
     run(main())
 
 
+class SilentFiles(LocalFiles):
+    """A storage that answers no write, which takes it two minutes to say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.writes = 0
+        self.over = threading.Event()
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def write_atomic(self, uri: str, data: bytes) -> None:
+        self.writes += 1
+        assert self.over.wait(10)
+        self.now_s += 120.0
+        raise OSError("no answer")
+
+
+def test_a_silent_storage_stops_the_run_and_nobody_waits_for_it_twice(path: str) -> None:
+    async def main() -> None:
+        files = SilentFiles()
+        ledger = Ledger(files, path, load_index(files, path), flush_s=60, clock=files.clock)
+        ledger.put(key_of(1), record(1))
+        waiting = [asyncio.create_task(ledger.flush()) for _ in range(5)]
+        await asyncio.sleep(0)  # all of them ask before the write fails
+        files.over.set()
+        waited = await asyncio.gather(*waiting, return_exceptions=True)
+        assert ([str(error) for error in waited], files.writes) == (["no answer"] * 5, 1)
+        with pytest.raises(RunStoppedError, match="cannot be written: no answer"):
+            await ledger.ready()
+        with pytest.raises(RunStoppedError, match="cannot be written: no answer"):
+            ledger.put(key_of(2), record(2))
+
+    run(main())
+
+
+def test_nothing_more_is_paid_for_while_answers_do_not_become_durable(path: str) -> None:
+    async def main() -> None:
+        files, now = LocalFiles(), [0.0]
+        ledger = Ledger(files, path, load_index(files, path), flush_s=0.05, clock=lambda: now[0])
+        files.broken = True
+        ledger.put(key_of(1), record(1))
+        await ledger.ready()  # it is young yet
+        now[0] = HELD_S + 1
+        held = asyncio.create_task(ledger.ready())
+        assert not (await asyncio.wait([held], timeout=0.05))[0]
+        files.broken = False
+        await asyncio.wait_for(held, 5)
+        await ledger.close()
+        assert await Ledger.open(files, path).get(key_of(1)) == record(1)
+
+    run(main())
+
+
 # -- through the client
 
 
@@ -324,6 +379,11 @@ def test_totals_prune_and_compact(path: str) -> None:
     outcome = compact_ledger(files, path, resting_s=0)
     assert (outcome.kept, outcome.removed, outcome.segments_after) == (15, 5, 1)
     assert compact_ledger(files, path).kept == 0  # nothing old enough, nothing small enough
+    damaged, note = Path(path, "0-torn.seg"), Path(path, "batches", "a.batch.json")
+    note.parent.mkdir()
+    note.write_bytes(b"no segment, and not counted as one")
+    damaged.write_bytes(b"RJL1 torn")
     outcome = prune_ledger(files, path, lambda entry: entry.step != "capability", resting_s=0)
+    assert (outcome.damaged, damaged.exists(), outcome.segments_before) == ([str(damaged)], True, 2)
     assert (outcome.kept, outcome.removed) == (10, 5)
     assert {entry.step for entry in list_entries(files, path)} == {"character"}
