@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,7 +161,7 @@ def sum_spent(work: EmbedWork) -> dict[str, float]:
     return {**found, "cost_usd": round(found["cost_usd"], 9)}
 
 
-def run_embed(ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Any) -> None:
+def run_embed(ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Callable[[], str]) -> None:
     """Embed the parts that have no vectors yet; each is whole or absent, so a killed stage goes on where it was."""
     left = [part for part in work.parts if not files.exists(work.file_of(part))]
     if not left:

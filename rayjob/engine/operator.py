@@ -44,7 +44,6 @@ class OperatorJob:
     ledger_path: str
     rows_in_flight: int
     secrets: Secrets = field(default_factory=Secrets)
-    concurrency_share: float = 1.0
     target: str = "labels"
     ledger_index: Any = None
 

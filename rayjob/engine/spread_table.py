@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
@@ -40,12 +39,6 @@ class SpreadTable:
         ordered = np.sort(rows)
         numbers = np.searchsorted(self.starts, ordered, side="right") - 1
         return {int(number): self.places[ordered[numbers == number]] for number in np.unique(numbers)}
-
-    def rows_of(self, uids: Sequence[str]) -> Ints:
-        """The rows with these uids, in their order; -1 for one that is not in the table."""
-        found = pc.index_in(pa.array(uids, pa.string()), value_set=self.uids.combine_chunks())
-        rows: Ints = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-        return rows
 
 
 def open_table(uris: Sequence[str], scratch: str) -> SpreadTable:

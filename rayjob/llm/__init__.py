@@ -1,1 +1,1 @@
-"""The only door to LiteLLM: client, retry, limits, ledger, offline and scripted models."""
+"""The only door to LiteLLM: client, retry, limits, ledger and the offline model."""

@@ -138,7 +138,6 @@ class Asking:
         self._wire.gate.release(slot, Outcome(Signal.OK, latency_s=latency_s, tokens_over=over), usd)
         counters.add_tokens(model.name, answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens, usd)
         counters.latency.add(latency_s)
-        counters.last_answer_at = now
         return Reply(
             text=answer.text, step=self._question.step, model=model.spec.model, attempts=self.sent,
             prompt_tokens=answer.prompt_tokens, cached_tokens=answer.cached_tokens,

@@ -12,19 +12,13 @@ BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 3
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts by upper bound (the last: beyond all), sum and count; adds up over actors."""
+    """Counts by upper bound; the last: beyond all."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
-    total_s: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Notes one duration."""
         self.counts[bisect_left(BOUNDS_S, seconds)] += 1
-        self.total_s += seconds
-
-    def to_dict(self) -> dict[str, object]:
-        """Bounds, counts, sum."""
-        return {"bounds_s": list(BOUNDS_S), "counts": list(self.counts), "total_s": round(self.total_s, 6)}
 
 
 @dataclass(slots=True)
@@ -37,14 +31,11 @@ class Counters:
     completion_tokens: Counter[str] = field(default_factory=Counter)
     cost_usd: dict[str, float] = field(default_factory=dict)
     from_ledger: Counter[str] = field(default_factory=Counter)
-    questions: int = 0
     repairs: int = 0
     fallbacks: int = 0
     in_flight: int = 0
-    asking: int = 0
     latency: Histogram = field(default_factory=Histogram)
     lease_wait: Histogram = field(default_factory=Histogram)
-    last_answer_at: float = 0.0
 
     def add_tokens(self, model: str, prompt: int, cached: int, completion: int, usd: float) -> None:
         """Books what a call used."""
@@ -52,24 +43,3 @@ class Counters:
         self.cached_tokens[model] += cached
         self.completion_tokens[model] += completion
         self.cost_usd[model] = self.cost_usd.get(model, 0.0) + usd
-
-    def to_dict(self) -> dict[str, object]:
-        """JSON-able, keys sorted."""
-        calls: dict[str, dict[str, int]] = {}
-        for (model, kind), count in sorted(self.calls.items()):
-            calls.setdefault(model, {})[kind] = count
-        return {
-            "calls": calls,
-            "prompt_tokens": dict(sorted(self.prompt_tokens.items())),
-            "cached_tokens": dict(sorted(self.cached_tokens.items())),
-            "completion_tokens": dict(sorted(self.completion_tokens.items())),
-            "cost_usd": {model: round(usd, 9) for model, usd in sorted(self.cost_usd.items())},
-            "from_ledger": dict(sorted(self.from_ledger.items())),
-            "questions": self.questions,
-            "repairs": self.repairs,
-            "fallbacks": self.fallbacks,
-            "in_flight": self.in_flight,
-            "asking": self.asking,
-            "latency": self.latency.to_dict(),
-            "lease_wait": self.lease_wait.to_dict(),
-        }

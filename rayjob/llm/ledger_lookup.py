@@ -45,7 +45,6 @@ class Lookup:
         self._pool = ThreadPoolExecutor(READERS, "ledger")
         self._refreshed_at = time.monotonic()
         self._refresh_wait_s = REFRESH_S
-        self.refresh_failures = 0
 
     def __len__(self) -> int:
         return len(self._base) + sum(map(len, self._pieces))
@@ -65,8 +64,7 @@ class Lookup:
         try:
             piece = await asyncio.to_thread(load_index, self._files, self._path, frozenset(self._known))
         except OSError:
-            self.refresh_failures += 1
-            return 0
+            return 0  # what others wrote is found a little later
         self._refresh_wait_s = max(REFRESH_S, len(piece.segments) / REFRESH_READS_PER_S)
         self._add(piece)
         return len(piece)

@@ -101,12 +101,6 @@ def takes_schema(spec: ModelSpec) -> bool:
     return spec.is_offline or spec.model.partition("/")[0] in OWN_SERVERS
 
 
-def context_tokens(spec: ModelSpec) -> int | None:
-    """The longest prompt the table knows of for the model."""
-    tokens = _number(find_entry(spec.model), "max_input_tokens", 0.0)
-    return int(tokens) or None
-
-
 def _number(entry: Mapping[str, object], name: str, default: float) -> float:
     value = entry.get(name)
     return float(value) if isinstance(value, int | float) else default

@@ -11,10 +11,10 @@ from rayjob.engine.choosing import TrainWork, train
 from rayjob.engine.judging import JudgePart, JudgeWork
 from rayjob.engine.parts import list_parts
 from rayjob.engine.prepare import blocks_of, prepare_rows
-from rayjob.engine.sink import write_parquet
 from rayjob.spec.choice import ChooseStep, TrainChoiceStep
 from rayjob.spec.model import JobSpec
 from rayjob.store.listing import list_input
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 from tests.shared_data import ROOT
 

@@ -51,7 +51,7 @@ def test_answer_usage_and_cost(transport: str) -> None:
     assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("scripted", 0.1, 7, 1000)
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
     assert provider.headers[0]["Authorization"] == f"Bearer {KEY}"
-    assert client.counters.to_dict()["calls"] == {"worker": {"ok": 1}}
+    assert client.counters.calls == {("worker", "ok"): 1}
 
 
 @pytest.mark.parametrize(

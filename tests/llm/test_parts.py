@@ -1,22 +1,18 @@
-"""The smaller parts: breaker, latency experiments, prices, specs, the scripted asker, counters."""
+"""The smaller parts: breaker, latency experiments, prices, specs, counters."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from rayjob.labels.asking import AnswerError, CallFailedError
 from rayjob.llm.breaker import LEAST_FAILURES, Breaker
 from rayjob.llm.counters import BOUNDS_S, Histogram
 from rayjob.llm.direct import DirectTransport, goes_direct
-from rayjob.llm.prices import context_tokens, find_entry, prices_of, takes_schema
-from rayjob.llm.scripted import ScriptedAsker, UnscriptedError
+from rayjob.llm.prices import find_entry, prices_of, takes_schema
 from rayjob.llm.slowness import CUT, Slowness
 from rayjob.spec.models import BudgetSpec, ModelSpec
-from tests.llm.rig import parse, question
 
 
 def opened(breaker: Breaker) -> Breaker:
@@ -91,7 +87,6 @@ def test_the_specs_price_counts_and_cached_tokens_have_their_own() -> None:
 def test_names_are_looked_up_as_litellm_does() -> None:
     assert find_entry("openai/gpt-4o") == find_entry("gpt-4o") != {}
     assert find_entry("anthropic/gpt-4o") == {}
-    assert context_tokens(ModelSpec(model="gpt-4o")) == 128_000
     assert takes_schema(ModelSpec(model="gpt-4o"))
     assert takes_schema(ModelSpec(model="hosted_vllm/mine"))
     assert not takes_schema(ModelSpec(model="gpt-3.5-turbo"))
@@ -144,28 +139,3 @@ def test_histograms_count_by_bound() -> None:
         histogram.add(seconds)
     assert (histogram.counts[0], histogram.counts[3], histogram.counts[-1]) == (2, 1, 1)
     assert len(histogram.counts) == len(BOUNDS_S) + 1
-
-
-def test_scripted_answers_by_step_and_text_and_refuses_the_rest() -> None:
-    asker = ScriptedAsker({"character": {"intent": "build"}, "pangram": ["nonsense", {"ok": 1}]})
-
-    async def ask(step: str, text: str) -> Any:
-        return await asker.ask(question(text, step=step), parse)
-
-    assert asyncio.run(ask("character", "anything"))[0] == {"intent": "build"}
-    value, reply = asyncio.run(ask("other", "a pangram, please"))
-    assert (value, reply.attempts, len(reply.repairs)) == ({"ok": 1}, 2, 1)
-    with pytest.raises(UnscriptedError, match="nobody scripted"):
-        asyncio.run(ask("other", "something else"))
-    with pytest.raises(UnscriptedError, match="once more than scripted"):
-        asyncio.run(ask("other", "a pangram again"))
-
-
-def test_scripted_failures() -> None:
-    asker = ScriptedAsker({"a": CallFailedError("timeout", "late"), "b": "nonsense"})
-    for step, kind in (("a", "timeout"), ("b", "unparsable")):
-        with pytest.raises(CallFailedError) as caught:
-            asyncio.run(asker.ask(question(step=step), parse))
-        assert caught.value.kind == kind
-    with pytest.raises(AnswerError):
-        parse("[]")
