@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rayjob.engine.operator import LlmOperator, OperatorJob
 from rayjob.engine.sink import RunSink
+from rayjob.llm.direct import goes_direct
 from rayjob.spec.model import JobSpec
 from rayjob.spec.models import ModelSpec
 from rayjob.store.address import parse_address
 from rayjob.store.runfolder import RunFolder
 
-#: One event loop with LiteLLM is full near this many calls a second in flight; measured, see docs/performance.md.
-IN_FLIGHT_PER_ACTOR = 150
+#: Calls in flight that one event loop carries, over plain HTTP and through LiteLLM, which costs eight times the CPU a
+#: call; measured (docs/performance.md). A second actor costs a start of two CPU seconds and 200 MB.
+PLAIN_AN_ACTOR = 400
+LITELLM_AN_ACTOR = 150
 #: Rows under way for every call in flight: with first calls before second ones, the end of a run is one call long.
 ROWS_A_CALL = 2.0
 #: Rows admitted to an actor for every call it may have in flight, so that a refill is always at hand.
@@ -42,8 +46,7 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     """The shape for `rows` rows on a cluster of `cpus`. `slowdown` divides the concurrency (the final sweep's is 4)."""
     specs = [job.models[name] for name in models if name in job.models]
     wanted = max((rows_wanted(spec) for spec in specs), default=1)
-    # Rows that wait for a batch cost an actor nothing, and two actors would make two smaller batches.
-    an_actor = max([IN_FLIGHT_PER_ACTOR, *(rows_wanted(spec) for spec in specs if spec.mode == "batch")])
+    an_actor = in_flight_an_actor(specs)
     batched = any(spec.mode == "batch" for spec in specs)
     concurrency = max(1, min(wanted // slowdown, max(1, rows)))
     most = job.run.actors.max or max(1, cpus - 3)  # reading, filtering and writing need a slot each
@@ -61,6 +64,13 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
         rows_a_file=job.output.rows_per_file or max(block, min(MOST_ROWS_A_FILE, rows // MOST_FILES)),
         cpus_per_actor=1.0 if cpus >= 8 else 0.25,
     )
+
+
+def in_flight_an_actor(specs: Sequence[ModelSpec]) -> int:
+    """Rows one actor can have under way with these models."""
+    most = PLAIN_AN_ACTOR if all(goes_direct(spec) for spec in specs) else LITELLM_AN_ACTOR
+    # Rows that wait for a batch cost an actor nothing, and two actors would make two smaller batches.
+    return max([most, *(rows_wanted(spec) for spec in specs if spec.mode == "batch")])
 
 
 def rows_wanted(spec: ModelSpec) -> int:
