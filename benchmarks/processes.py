@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,14 +41,15 @@ def run_measured(command: Sequence[str], log: Path, timeout_s: float = 3600) -> 
     usage = Usage()
     began = time.monotonic()
     with log.open("wb") as sink, subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT) as process:
-        while process.poll() is None:
+        while process.returncode is None:
             _sample(process.pid, usage)
             if time.monotonic() - began > timeout_s:
                 process.kill()
                 raise TimeoutError(f"{command[0]} took longer than {timeout_s:.0f} s; see {log}")
-            time.sleep(SAMPLE_S)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SAMPLE_S)
+        usage.wall_s = time.monotonic() - began
         usage.code = process.returncode
-    usage.wall_s = time.monotonic() - began
     usage.output = log.read_text(errors="replace")
     return usage
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rayjob.engine.operator import LlmOperator, OperatorJob
 from rayjob.engine.sink import RunSink
+from rayjob.engine.source import PreparedRows
 from rayjob.llm.direct import goes_direct
 from rayjob.spec.model import JobSpec
 from rayjob.spec.models import ModelSpec
@@ -91,10 +92,9 @@ def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name:
         delete_checkpoint_on_success=False,
     )  # fmt: skip
     checkpoint.checkpoint_actor_pool_max_size = 1  # more of it would take slots from the rest
-    address = parse_address(source)
     context.checkpoint_config = checkpoint
     try:  # the dataset takes a copy of the context along; left there, it would reach what another thread reads
-        dataset = ray.data.read_parquet(address.path, filesystem=address.filesystem(), file_extensions=["parquet"])
+        dataset = ray.data.read_datasource(PreparedRows(source))
     finally:
         context.checkpoint_config = None
     dataset = dataset.repartition(target_num_rows_per_block=shape.rows_a_block)

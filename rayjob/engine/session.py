@@ -7,8 +7,6 @@ import os
 from typing import Any
 
 LOCAL_OBJECT_STORE_BYTES = 1 << 30
-#: One asks, one reads and writes.
-WARM_WORKERS = 2
 
 
 class ClusterError(Exception):
@@ -52,15 +50,17 @@ def connect(address: str | None = None) -> Any:
 
 
 def _warm_up(ray: Any) -> None:
-    """Idle workers import what their first task or actor needs, while the driver goes on. Nobody waits for them."""
-    load = ray.remote(num_cpus=0, max_retries=0)(_load)
-    for _ in range(WARM_WORKERS):
-        load.remote()
+    """An idle worker imports what reading and writing need, while the driver goes on. Nobody waits for it.
+
+    One: a second would take its time from the LLM actor, which needs a process of its own (Ray makes no actor of a
+    worker that has run a task).
+    """
+    ray.remote(num_cpus=0, max_retries=0)(_load).remote()
 
 
 def _load() -> None:
-    import rayjob.engine.operator
-    import rayjob.engine.sink  # noqa: F401
+    import rayjob.engine.sink
+    import rayjob.engine.source  # noqa: F401
 
 
 def _local_options() -> dict[str, Any]:

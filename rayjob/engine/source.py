@@ -1,0 +1,58 @@
+"""Prepared rows as a source of Ray Data's: files and columns are known, so nothing is sampled and no task waited for.
+
+`ray.data.read_parquet` reads the beginning of some files first, in a task of its own: two seconds of every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray.data import Datasource
+from ray.data.block import BlockMetadata
+from ray.data.datasource import ReadTask
+
+from rayjob.store import files
+from rayjob.store.entries import list_entries
+
+ROWS_A_BATCH = 1_000
+#: Prepared text in memory for each byte of its compressed file.
+INFLATED = 5
+
+
+class PreparedRows(Datasource):  # type: ignore[misc]  # ray ships no types for its datasources
+    """The Parquet files below a folder, in the order of their names."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        found = [entry for entry in list_entries(folder, recursive=True) if entry.uri.endswith(".parquet")]
+        self.uris = [entry.uri for entry in found]
+        self.sizes = {entry.uri: INFLATED * entry.size for entry in found}
+
+    def estimate_inmemory_data_size(self) -> int:
+        """Bytes, by which Ray chooses how many tasks read."""
+        return sum(self.sizes.values())
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
+        """At most `parallelism` tasks, each of neighbouring files."""
+        count = min(parallelism, len(self.uris))
+        return [self._task(list(uris)) for uris in np.array_split(self.uris, count)] if count else []
+
+    def _task(self, uris: list[str]) -> ReadTask:
+        size = sum(self.sizes[uri] for uri in uris)
+        metadata = BlockMetadata(num_rows=None, size_bytes=size, input_files=uris, exec_stats=None)
+        return ReadTask(partial(read_tables, uris), metadata)
+
+
+def read_tables(uris: Sequence[str]) -> Iterator[pa.Table]:
+    """The files' rows, a batch at a time."""
+    for uri in uris:
+        with files.open_input(uri) as source:
+            for batch in pq.ParquetFile(source).iter_batches(ROWS_A_BATCH):
+                yield pa.Table.from_batches([batch])
