@@ -14,6 +14,7 @@ from rayjob.labels.stats import RunStats
 from rayjob.plan.resolve import Resolved
 from rayjob.reports.page import render
 from rayjob.reports.run_report import RunFiles, build_report
+from rayjob.spec.choice import ChooseStep
 from rayjob.spec.label import ArbitrateStep, LabelStep
 from rayjob.steps.build import with_thresholds
 from rayjob.store import files
@@ -88,11 +89,15 @@ def status_of(why: str, failed: int) -> str:
 
 
 def threshold_of(resolved: Resolved) -> float | Mapping[str, float]:
-    """What counts as low confidence: what arbitration asks for, else 0.65."""
+    """What counts as low confidence: what arbitration asks for, below which a choice abstains, else 0.65."""
     for step in resolved.job.steps_of("arbitrate"):
         assert isinstance(step.settings, ArbitrateStep)
         below = with_thresholds(step.settings, resolved).when.confidence_below
         return 0.65 if below == "calibrated" else below
+    for step in resolved.job.steps_of("choose"):
+        assert isinstance(step.settings, ChooseStep)
+        if step.settings.confidence is not None:
+            return step.settings.confidence
     return 0.65
 
 

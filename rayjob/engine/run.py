@@ -26,6 +26,8 @@ from rayjob.plan.graph import Plan, Stage
 from rayjob.plan.resolve import Resolved
 from rayjob.store.runfolder import RunFolder
 
+ABANDONED = "the stage did not end in time and was abandoned; answers that were kept are not paid for again"
+
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
@@ -181,8 +183,7 @@ class Run:
         """Where answers are kept; nowhere when every model is free."""
         if self.job.ledger:
             return self.job.ledger.path
-        paid = [model for model in self.job.models.values() if not model.model.startswith("offline/")]
-        return self.folder.ledger if paid else ""
+        return self.folder.ledger if any(not model.is_offline for model in self.job.models.values()) else ""
 
     def watch(self, governor: Any, stage: Callable[[], None]) -> None:
         """Run a stage in a thread of its own while this one watches it; end it early when there is reason to."""
@@ -219,7 +220,7 @@ class Run:
             if watcher.why and asked_at is None:
                 asked_at = time.monotonic()
             if asked_at is not None and time.monotonic() - asked_at > self.job.run.grace_s + 5.0:
-                self.log.write("note", message="calls in flight were abandoned; what was paid is in the ledger")
+                self.log.write("note", message=ABANDONED)
                 self.abandoned = True
                 return
 
