@@ -277,7 +277,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so long")
     parser.add_argument("--select", default=Plan().method)
     parser.add_argument("--method", default=Settings().method)
-    parser.add_argument("--rounds", type=int, default=Plan().rounds)
+    parser.add_argument("--rounds", type=int, help="default: three from 500 representatives on, else one")
     parser.add_argument("--audit-share", type=float)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--redraw", type=int, default=200, help="other audits tried on each fitted model")

@@ -63,6 +63,11 @@ class Spreading:
         found = self.job.steps_of(kind)
         return found[0].settings if found else DEFAULTS[kind]()
 
+    def representing(self) -> Represent:
+        """The represent step of this spec."""
+        alone = len(self.answering.dimensions) == 1
+        return Represent(self.settings("represent"), alone and self.settings("ask").source != "sheet")
+
     @cached_property
     def parts(self) -> list[Part]:
         """The prepared rows in parts."""
@@ -143,7 +148,7 @@ class Spreading:
         if not self.run.is_done(stage):
             self.run.say("choosing representatives")
             clusters = None if self.clusters is None else self.clusters.astype(np.int64)
-            chosen = Represent(self.settings("represent")).first(self.table.vectors, clusters)
+            chosen = self.representing().first(self.table.vectors, clusters)
             write_chosen(self._round_file(0), chosen, self.table)
             self.run.finish_stage(stage, {"chosen": len(chosen.rows), "audit": int(chosen.is_audit.sum())})
 
@@ -157,7 +162,7 @@ class Spreading:
     def ask(self, stage: Stage) -> None:
         """Labels of the representatives, and the rounds after the first."""
         chosen: list[Chosen] = []
-        rounds = Represent(self.settings("represent")).rounds(len(self.table))
+        rounds = self.representing().rounds(len(self.table))
         for number in range(len(rounds)):
             found = self.chosen(number) or self._choose(number, join_chosen(chosen))
             chosen.append(found)
@@ -177,7 +182,7 @@ class Spreading:
         fitted = self._fit(self.bought())
         vectors = self.table.vectors
         margin = np.concatenate([fitted.margin(vectors[part]) for part in blocks(len(vectors))])
-        found = Represent(self.settings("represent")).later(vectors, margin, before, number)
+        found = self.representing().later(vectors, margin, before, number)
         write_chosen(self._round_file(number), found, self.table)
         return found
 

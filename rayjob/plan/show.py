@@ -62,7 +62,7 @@ def _budget(settings: RepresentStep) -> str:
     budget = settings.budget
     bought = f"{budget:.4g} labels" if budget >= 1 else f"labels for {100 * budget:.4g} % of the rows"
     audit = "" if settings.audit_share is None else f", {100 * settings.audit_share:.4g} % of them audit"
-    return bought + audit + (f", in {settings.rounds} rounds" if settings.rounds > 1 else "")
+    return bought + audit + (f", in {settings.rounds} rounds" if settings.rounds and settings.rounds > 1 else "")
 
 
 def show_mermaid(plan: Plan) -> str:

@@ -101,8 +101,12 @@ class RepresentStep(SpecModel):
         description="Share of the budget drawn at random, for the threshold (it teaches too, by cross-fitting). "
         "Default: half; beyond 1,000 labels 500, or 0.3 where that is more.",
     )
-    rounds: int = Field(
-        default=1, ge=1, le=50, description="Buy in this many parts, later ones where doubt is greatest."
+    rounds: int | None = Field(
+        default=None,
+        ge=1,
+        le=50,
+        description="Buy in this many parts, later ones where doubt is greatest. Default: 3 from "
+        "500 representatives on, where one dimension spreads and nobody is waited for; else 1.",
     )
     by_cluster: bool = Field(
         default=False, description="Give each cluster of the cluster step its share of the budget."

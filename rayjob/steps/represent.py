@@ -12,14 +12,19 @@ from rayjob.vectors.rounds import pick_uncertain, plan_rounds
 
 
 class Represent:
-    """Chooses rows of a whole table. Raises SpreadError for broken vectors or a budget that buys nothing."""
+    """Chooses rows of a whole table. Raises SpreadError for broken vectors or a budget that buys nothing.
 
-    def __init__(self, spec: RepresentStep) -> None:
+    `may_repeat`: whether rounds of its own accord make sense: no person is sent a sheet for each, and there is one
+    dimension whose doubt they go by.
+    """
+
+    def __init__(self, spec: RepresentStep, may_repeat: bool = False) -> None:
         self.spec = spec
+        self.count = spec.rounds or (None if may_repeat else 1)
 
     def rounds(self, rows: int) -> list[Budget]:
         """What each round buys; the audit comes with the last."""
-        return plan_rounds(self.spec.budget, rows, self.spec.audit_share, self.spec.rounds)
+        return plan_rounds(self.spec.budget, rows, self.spec.audit_share, self.count)
 
     def first(self, vectors: Floats, clusters: Ints | None = None) -> Chosen:
         """The rows of the first round: they cover the table (with the audit, if it is the only round)."""

@@ -8,17 +8,25 @@ from numpy.typing import NDArray
 from rayjob.vectors.check import Floats, Ints, unit
 from rayjob.vectors.represent import CELL_ROWS, Budget, Chosen, draw_audit, split_budget
 
+#: Rounds where nobody says how many: from so many representatives on the first half of them knows the table well enough
+#: to tell where doubt is. Measured with 327 (worse than one round), 808 and 1,832 (better): docs/spreading.md.
+USUAL_ROUNDS = 3
+REPRESENTATIVES_FOR_ROUNDS = 500
 #: Among this many times as many uncertain rows as are to be bought, the choice goes by diversity.
 CANDIDATES = 8
 
 
-def plan_rounds(budget: float, rows: int, audit_share: float | None, rounds: int) -> list[Budget]:
+def plan_rounds(budget: float, rows: int, audit_share: float | None, rounds: int | None) -> list[Budget]:
     """What each round buys: half of the representatives first, to know the table, the rest in equal parts.
+
+    `rounds` None: three where there are representatives enough, else one.
 
     The whole audit comes with the last round: drawn from what is then left, it stands for exactly the rows that get
     their label from others, whereas an earlier one would still hold hard rows that are bought later.
     """
     whole = split_budget(budget, rows, audit_share)
+    if rounds is None:
+        rounds = USUAL_ROUNDS if whole.representatives >= REPRESENTATIVES_FOR_ROUNDS else 1
     edges = [0.0, *np.linspace(0.5, 1, rounds)] if rounds > 1 else [0.0, 1.0]
     parts = np.diff((np.array(edges) * whole.representatives).round()).astype(int)
     return [Budget(int(part), whole.audit if place == len(parts) - 1 else 0) for place, part in enumerate(parts)]

@@ -26,7 +26,7 @@ class Plan:
     budget: float = 0.05
     audit_share: float | None = None
     method: Selection = "kmeans"
-    rounds: int = 1
+    rounds: int | None = None
     settings: Settings = field(default_factory=Settings)
     promise: Promise = field(default_factory=Promise)
     folds: int = 5

@@ -117,6 +117,12 @@ def test_the_outliers_come_last_in_the_summary():
     assert summary[0].labels == ()
 
 
+@pytest.mark.parametrize(("wanted", "may_repeat", "rounds"), [(None, True, 3), (None, False, 1), (2, False, 2)])
+def test_rounds_that_nobody_asked_for_send_no_second_sheet(wanted, may_repeat, rounds):
+    spec = RepresentStep(budget=2_000, rounds=wanted)
+    assert len(Represent(spec, may_repeat).rounds(50_000)) == rounds
+
+
 def spread_through_steps(clouds, represent, propagate=None):
     """What the engine does with the steps, on one table."""
     choose, fit = Represent(represent), Propagate(propagate or PropagateStep())

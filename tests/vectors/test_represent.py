@@ -90,6 +90,11 @@ def test_rounds_sum_to_the_budget_and_the_audit_comes_last():
     assert plan_rounds(0.1, 1000, 0.4, 1) == [Budget(60, 40)]
 
 
+@pytest.mark.parametrize(("budget", "rounds"), [(900, 1), (1_200, 3)])
+def test_rounds_of_their_own_accord_where_the_first_can_know_the_table(budget, rounds):
+    assert len(plan_rounds(budget, 20_000, 0.5, None)) == rounds
+
+
 def test_later_rounds_buy_where_the_margin_is_small_and_never_twice():
     vectors = make_clouds(200).vectors
     margin = np.linspace(0, 1, 200, dtype=np.float32)
