@@ -97,7 +97,8 @@ def run_label(ray: Any, work: OperatorJob, source: str, folder: RunFolder, name:
         dataset = ray.data.read_datasource(PreparedRows(source))
     finally:
         context.checkpoint_config = None
-    dataset = dataset.repartition(target_num_rows_per_block=shape.rows_a_block)
+    # strict: else no block is larger than Ray cut the input, and an actor's tasks hold too few rows to fill its calls.
+    dataset = dataset.repartition(target_num_rows_per_block=shape.rows_a_block, strict=True)
     dataset = dataset.map_batches(
         LlmOperator,
         batch_size=None,
