@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -24,8 +24,9 @@ from rayjob.store.runfolder import RunFolder
 STATS_COLUMNS = (
     "labels", "confidence", "unmapped", "issues", "warnings", "arbitrated", "calls",
 )  # fmt: skip
-#: Past this many files the counting is spread over the cluster.
-FILES_HERE = 16
+#: Up to here, about a second's work, the driver counts while Ray ends; beyond, the counting is spread over the cluster.
+ROWS_HERE = 10_000
+FILES_HERE = 64
 FILES_A_TASK = 32
 #: Steps that end in labels/; a run without any, such as a training, leaves no row behind.
 LABELLERS = frozenset({"label", "ask", "choose"})
@@ -107,17 +108,19 @@ def dimensions_of(resolved: Resolved) -> dict[str, Sequence[str]]:
     return {step.name: step.settings.dimensions for step in steps if isinstance(step.settings, LabelStep)}
 
 
-def count_run(connect: Callable[[], Any], folder: RunFolder, threshold: float | Mapping[str, float]) -> RunStats:
-    """The stats of everything committed. Each file is counted where it is read; only sums come together here.
+def list_counted(folder: RunFolder) -> list[tuple[str, str]]:
+    """Every file that counts, with the folder it stands in."""
+    return [(uri, name) for name in ("labels", "failures") for uri in folder.parquet(name)]
 
-    `connect` gives Ray; a small run is counted without.
-    """
-    work = [(uri, "labels") for uri in folder.parquet("labels")]
-    work += [(uri, "failures") for uri in folder.parquet("failures")]
-    if len(work) <= FILES_HERE:
-        return count_files(work, threshold)
+
+def is_counted_here(work: Sequence[tuple[str, str]], rows: int) -> bool:
+    """Whether these files, of so many rows, are few enough for the driver."""
+    return rows <= ROWS_HERE and len(work) <= FILES_HERE
+
+
+def count_on(ray: Any, work: Sequence[tuple[str, str]], threshold: float | Mapping[str, float]) -> RunStats:
+    """The stats of many files. Each is counted where it is read; only sums come together here."""
     groups = [work[start : start + FILES_A_TASK] for start in range(0, len(work), FILES_A_TASK)]
-    ray = connect()
     count = ray.remote(count_files)
     total = RunStats(threshold)
     for part in [count.remote(group, threshold) for group in groups]:

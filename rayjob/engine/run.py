@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rayjob.engine.events import EventLog
-from rayjob.engine.finish import count_run, finish_run, threshold_of
+from rayjob.engine.finish import count_files, count_on, finish_run, is_counted_here, list_counted, threshold_of
 from rayjob.engine.governor import start_governor
 from rayjob.engine.label import run_label, shape_of
 from rayjob.engine.manifest import Manifest
@@ -232,8 +232,11 @@ class Run:
 
     def _finish(self) -> RunOutcome:
         self.say("writing stats and report")
-        stats = count_run(lambda: self.ray, self.folder, threshold_of(self.request.resolved))
+        work, threshold = list_counted(self.folder), threshold_of(self.request.resolved)
+        is_here = is_counted_here(work, self.manifest.total or 0)
+        spread = None if is_here else count_on(self.ray, work, threshold)
         with self._leaving_ray():
+            stats = count_files(work, threshold) if spread is None else spread
             counts = finish_run(stats, self.folder, self.request.resolved, self.manifest, self.log, self.why)
         return RunOutcome(self.manifest.status, self.why, counts, self.folder.path)
 
