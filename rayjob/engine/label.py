@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +46,13 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     """The shape for `rows` rows on a cluster of `cpus`. `slowdown` divides the concurrency (the final sweep's is 4)."""
     specs = [job.models[name] for name in models if name in job.models]
     wanted = max((rows_wanted(spec) for spec in specs), default=1)
-    an_actor = in_flight_an_actor(specs)
     batched = any(spec.mode == "batch" for spec in specs)
     concurrency = max(1, min(wanted // slowdown, max(1, rows)))
     most = job.run.actors.max or max(1, cpus - 3)  # reading, filtering and writing need a slot each
-    actors = max(job.run.actors.min, min(most, math.ceil(concurrency / an_actor), max(1, rows // 8)))
+    needed = max((math.ceil(min(rows_wanted(spec), concurrency) / rows_an_actor(spec)) for spec in specs), default=1)
+    actors = max(job.run.actors.min, min(most, needed, max(1, rows // 8)))
     share = math.ceil(concurrency / actors)
-    most_rows = max(MOST_ROWS_A_BLOCK, math.ceil(an_actor / TASKS_PER_ACTOR))
+    most_rows = max(MOST_ROWS_A_BLOCK, *(math.ceil(rows_an_actor(spec) / TASKS_PER_ACTOR) for spec in specs), 0)
     block = max(8, min(most_rows, math.ceil(ADMITTED * share / TASKS_PER_ACTOR)), rows // 4_000)
     block = max(1, min(block, math.ceil(rows / (2 * actors))))
     return Shape(
@@ -67,11 +66,11 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     )
 
 
-def in_flight_an_actor(specs: Sequence[ModelSpec]) -> int:
-    """Rows one actor can have under way with these models."""
-    most = PLAIN_AN_ACTOR if all(goes_direct(spec) for spec in specs) else LITELLM_AN_ACTOR
+def rows_an_actor(spec: ModelSpec) -> int:
+    """Rows that one actor can have under way with this model."""
+    most = PLAIN_AN_ACTOR if goes_direct(spec) else LITELLM_AN_ACTOR
     # Rows that wait for a batch cost an actor nothing, and two actors would make two smaller batches.
-    return max([most, *(rows_wanted(spec) for spec in specs if spec.mode == "batch")])
+    return max(most, rows_wanted(spec)) if spec.mode == "batch" else most
 
 
 def rows_wanted(spec: ModelSpec) -> int:

@@ -43,6 +43,7 @@ def test_a_small_input_fills_no_batch() -> None:
 
 @pytest.mark.parametrize(("base", "actors"), [("", 3), (", api_base: 'http://127.0.0.1:1/v1'", 1)])
 def test_plain_http_needs_fewer_actors_than_litellm(base: str, actors: int) -> None:
+    # The judge goes through LiteLLM, with few calls in flight: it does not decide.
     model = f"{{model: openai/gpt-4.1-mini, limits: {{concurrency: 400}}{base}}}"
     job = open_spec(str(ROOT / "specs" / "quickstart.yaml"), [f"models.worker={model}"]).resolved.job
-    assert shape_of(job, ("worker",), 1_000_000, 16).actors == actors
+    assert shape_of(job, ("worker", "judge"), 1_000_000, 16).actors == actors
