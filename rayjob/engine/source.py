@@ -42,7 +42,7 @@ class PreparedRows(Datasource):  # type: ignore[misc]  # ray ships no types for 
     ) -> list[ReadTask]:
         """At most `parallelism` tasks, each of neighbouring files."""
         count = min(parallelism, len(self.uris))
-        return [self._task(list(uris)) for uris in np.array_split(self.uris, count)] if count else []
+        return [self._task(uris.tolist()) for uris in np.array_split(self.uris, count)] if count else []
 
     def _task(self, uris: list[str]) -> ReadTask:
         size = sum(self.sizes[uri] for uri in uris)
