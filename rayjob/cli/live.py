@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rayjob.cli.style import can_redraw
 from rayjob.reports.problems import RunProblem
 from rayjob.reports.progress import LimitView, ProgressView
 from rayjob.reports.wording import STATUS_WORDS, say_s, short
@@ -38,7 +39,7 @@ class LiveDisplay:
         self.line_due = float("-inf")
         self.shown: tuple[object, ...] = ()
         # Transient: the summary takes the display's place, and what was printed meanwhile stays above it.
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.live = Live(console=console, auto_refresh=False, transient=True) if can_redraw(console) else None
 
     def __enter__(self) -> LiveDisplay:
         if self.live:

@@ -69,13 +69,13 @@ def start(
 ) -> int:
     """Run an opened spec with the live display; returns the exit code. `recorded`: see RunRequest."""
     from rayjob.cli.live import LiveDisplay
-    from rayjob.cli.style import console
+    from rayjob.cli.style import can_redraw, console
 
     secrets = find_secrets(opened)
     hush_native_code()
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # or a stage that was abandoned starts a Ray as this one ends
     with LiveDisplay(console) as display:
-        console.print(f"{opened.resolved.job.name}: loading", style="dim") if not console.is_terminal else None
+        console.print(f"{opened.resolved.job.name}: loading", style="dim") if not can_redraw(console) else None
         from rayjob.engine.run import Run, RunRequest
 
         request = RunRequest(opened.resolved, opened.plan, secrets, resume_changed, display.show, redo, recorded)

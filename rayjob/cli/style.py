@@ -31,5 +31,10 @@ def make_console(file: IO[str] | None = None, *, stderr: bool = False, width: in
     return console
 
 
+def can_redraw(console: Console) -> bool:
+    """Whether a display can be drawn over itself: on a terminal, unless it says (TERM=dumb) that it cannot."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 console = make_console()
 errors = make_console(stderr=True)

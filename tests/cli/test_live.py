@@ -151,7 +151,8 @@ def test_piped_a_line_comes_when_due_or_when_something_changed() -> None:
     assert all(len(line) > 80 or line.startswith("note") for line in lines)
 
 
-def test_on_a_terminal_the_display_leaves_nothing_behind() -> None:
+def test_on_a_terminal_the_display_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, theme=THEME, color_system=None)
     with LiveDisplay(console) as display:
@@ -159,6 +160,14 @@ def test_on_a_terminal_the_display_leaves_nothing_behind() -> None:
         display.show(DONE)
     assert "4,088 labelled" in file.getvalue()
     assert file.getvalue().rstrip("\n").endswith("\x1b[2K")
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    file = io.StringIO()
+    with LiveDisplay(Console(file=file, force_terminal=True, width=200, theme=THEME)) as display:
+        display.show(RUNNING)
+    assert "4,100 of 10,000" in file.getvalue()
 
 
 def test_no_colour_in_a_pipe_and_under_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
