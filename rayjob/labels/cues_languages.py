@@ -6,7 +6,8 @@ Language ids are the taxonomy's; what has no id there (csv, diff, graphql) is le
 from __future__ import annotations
 
 import re
-from collections import Counter
+
+from rayjob.labels.mentions import Mentions
 
 _FENCES = {
     "python": "py python3 python2 ipython pycon python-repl pyi",
@@ -172,7 +173,7 @@ _DATA = (
 DATA_LANGUAGES = frozenset(_DATA.split())
 
 # Word edges for scripts without blanks: in 用Python写 the name stands between letters, as \b has it.
-_START, _END = r"(?<![A-Za-z0-9_.#+/-])", r"(?![A-Za-z0-9_])"
+_EDGES = r"(?<![A-Za-z0-9_.#+/-])", r"(?![A-Za-z0-9_])"
 
 _NAMES = {
     "python": "Python|python[23]?|CPython",
@@ -263,22 +264,8 @@ _FRAMEWORKS = {
 }
 
 
-class Mentions:
-    """Finds what a table names. As for key words, the places first and then which: three times faster than at once."""
-
-    def __init__(self, table: dict[str, str]) -> None:
-        self.tags = tuple(table)
-        self._places = re.compile(f"{_START}(?:{'|'.join(table.values())}){_END}")
-        self._grouped = re.compile(f"{_START}(?:{'|'.join(f'({pattern})' for pattern in table.values())}){_END}")
-
-    def count(self, prose: str) -> Counter[str]:
-        """How often each is named, the first named first."""
-        found = (self._grouped.match(prose, place.start()) for place in self._places.finditer(prose))
-        return Counter(self.tags[(match.lastindex or 1) - 1] for match in found if match)
-
-
-NAMES = Mentions(_NAMES)
-FRAMEWORKS = Mentions(_FRAMEWORKS)
+NAMES = Mentions((_EDGES, _NAMES))
+FRAMEWORKS = Mentions((_EDGES, _FRAMEWORKS))
 
 #: What code without a language tag begins with or holds, tried in this order. Only what hardly stands elsewhere.
 CODE_MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
