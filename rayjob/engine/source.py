@@ -17,7 +17,7 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
 from rayjob.store import files
-from rayjob.store.entries import list_entries
+from rayjob.store.entries import parquet_entries
 
 ROWS_A_BATCH = 1_000
 #: Prepared text in memory for each byte of its compressed file.
@@ -29,9 +29,7 @@ class PreparedRows(Datasource):  # type: ignore[misc]  # ray ships no types for 
 
     def __init__(self, folder: str) -> None:
         super().__init__()
-        found = [entry for entry in list_entries(folder, recursive=True) if entry.uri.endswith(".parquet")]
-        self.uris = [entry.uri for entry in found]
-        self.sizes = {entry.uri: INFLATED * entry.size for entry in found}
+        self.sizes = {entry.uri: INFLATED * entry.size for entry in parquet_entries(folder)}
 
     def estimate_inmemory_data_size(self) -> int:
         """Bytes, by which Ray chooses how many tasks read."""
@@ -41,8 +39,8 @@ class PreparedRows(Datasource):  # type: ignore[misc]  # ray ships no types for 
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
         """At most `parallelism` tasks, each of neighbouring files."""
-        count = min(parallelism, len(self.uris))
-        return [self._task(uris.tolist()) for uris in np.array_split(self.uris, count)] if count else []
+        count = min(parallelism, len(self.sizes))
+        return [self._task(uris.tolist()) for uris in np.array_split(list(self.sizes), count)] if count else []
 
     def _task(self, uris: list[str]) -> ReadTask:
         size = sum(self.sizes[uri] for uri in uris)

@@ -41,6 +41,13 @@ def list_entries(uri: str | Path, *, recursive: bool = False) -> list[Entry]:
     )
 
 
+def parquet_entries(uri: str | Path) -> list[Entry]:
+    """The Parquet files below a folder, sorted; what is hidden in it (half-written files) is left out."""
+    root = parse_address(uri).uri
+    found = (entry for entry in list_entries(uri, recursive=True) if entry.uri.endswith(".parquet"))
+    return [entry for entry in found if not entry.is_folder and "/." not in entry.uri.removeprefix(root)]
+
+
 def is_glob(uri: str | Path) -> bool:
     """Whether `uri` has a wildcard: `*`, `**` or `?`."""
     return any(sign in str(uri) for sign in "*?")

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from rayjob.store import files
+from rayjob.store.entries import parquet_entries
 
 #: In the folder of a stage, once it is done.
 DONE = "_done.json"
@@ -70,5 +71,4 @@ class RunFolder:
 
     def parquet(self, folder: str) -> list[str]:
         """The Parquet files of a folder of the run, sorted; empty where it does not exist."""
-        found = files.list_folder(self.at(folder), recursive=True)
-        return [uri for uri in found if uri.endswith(".parquet") and "/." not in uri]
+        return [entry.uri for entry in parquet_entries(self.at(folder))]
