@@ -84,13 +84,10 @@ def open_found(options: argparse.Namespace) -> np.memmap[Any, np.dtype[np.int32]
 def recall(vectors: NDArray[np.float16], sample: NDArray[np.int64], found: NDArray[np.int32]) -> float:
     """Share of the true 10 nearest rows of a sample that were found."""
     queries = unit(vectors[sample])
-    truth, best = np.empty((len(sample), 0), np.int64), np.empty((len(sample), 0), np.float32)
-    for part in blocks(len(vectors)):
-        best = np.concatenate([best, queries @ unit(vectors[part]).T], axis=1)
-        rows = np.broadcast_to(np.arange(part.start, part.stop), (len(sample), part.stop - part.start))
-        truth = np.concatenate([truth, rows], axis=1)
-        kept = np.argpartition(-best, min(10, best.shape[1] - 1), axis=1)[:, :10]
-        best, truth = np.take_along_axis(best, kept, axis=1), np.take_along_axis(truth, kept, axis=1)
+    parts = [(part.start, Neighbours(vectors[part]).search(queries, 10)) for part in blocks(len(vectors))]
+    rows = np.concatenate([start + near.rows for start, near in parts], axis=1)
+    nearest = np.argsort(np.concatenate([near.distances for _, near in parts], axis=1), axis=1)[:, :10]
+    truth = np.take_along_axis(rows, nearest, axis=1)
     return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(truth, found[sample], strict=True)]))
 
 

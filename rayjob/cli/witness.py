@@ -39,7 +39,7 @@ def run_witnessed(work: Callable[[], int], lost: Callable[[int], int]) -> int:
         try:
             code = work()
             return code
-        except Exception as error:
+        except Exception as error:  # raised again: only the exit code that it will get must be known to the witness
             code = EXIT_FIX if is_for_the_user(error) else NO_CODE
             raise
         finally:

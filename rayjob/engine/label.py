@@ -52,7 +52,7 @@ def shape_of(job: JobSpec, models: tuple[str, ...], rows: int, cpus: int, slowdo
     needed = max((math.ceil(min(rows_wanted(spec), concurrency) / rows_an_actor(spec)) for spec in specs), default=1)
     actors = max(job.run.actors.min, min(most, needed, max(1, rows // 8)))
     share = math.ceil(concurrency / actors)
-    most_rows = max(MOST_ROWS_A_BLOCK, *(math.ceil(rows_an_actor(spec) / TASKS_PER_ACTOR) for spec in specs), 0)
+    most_rows = max([MOST_ROWS_A_BLOCK, *(math.ceil(rows_an_actor(spec) / TASKS_PER_ACTOR) for spec in specs)])
     block = max(8, min(most_rows, math.ceil(ADMITTED * share / TASKS_PER_ACTOR)), rows // 4_000)
     block = max(1, min(block, math.ceil(rows / (2 * actors))))
     return Shape(

@@ -19,12 +19,12 @@ class Represent:
     """
 
     def __init__(self, spec: RepresentStep, may_repeat: bool = False) -> None:
-        self.spec = spec
-        self.count = spec.rounds or (None if may_repeat else 1)
+        self.spec, self.may_repeat = spec, may_repeat
 
     def rounds(self, rows: int) -> list[Budget]:
         """What each round buys; the audit comes with the last."""
-        return plan_rounds(self.spec.budget, rows, self.spec.audit_share, self.count)
+        wanted = self.spec.rounds or (None if self.may_repeat else 1)
+        return plan_rounds(self.spec.budget, rows, self.spec.audit_share, wanted)
 
     def first(self, vectors: Floats, clusters: Ints | None = None) -> Chosen:
         """The rows of the first round: they cover the table (with the audit, if it is the only round)."""
