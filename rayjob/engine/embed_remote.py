@@ -18,6 +18,7 @@ from rayjob.labels.asking import CallFailedError
 from rayjob.llm.embeddings import EmbeddingClient
 from rayjob.llm.errors import RunStoppedError
 from rayjob.spec.models import ModelSpec
+from rayjob.vectors.cache import PartlyEmbeddedError
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Remote:
     secrets: Secrets = field(default_factory=Secrets)
 
 
-class EmbeddingStoppedError(Exception):
+class EmbeddingStoppedError(PartlyEmbeddedError):
     """The run has to end, or the provider does not embed: the part stays undone, and is asked for when it goes on."""
 
 
@@ -51,16 +52,22 @@ class RemoteNetwork:
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) in the order of the texts. Raises EmbeddingStoppedError; the governor has been told why."""
         if self.contact.draining:
-            raise EmbeddingStoppedError(self.contact.draining)
+            raise EmbeddingStoppedError(self.contact.draining, {})
         try:
             return self._wait(self.client.embed(texts))
-        except RunStoppedError as stop:
-            reason = f"{stop.kind}: {stop.message}"
-        except CallFailedError as failed:
-            reason = f"{failed.kind}: embedding by '{self.remote.name}' failed: {failed.message}"
+        except PartlyEmbeddedError as stop:
+            reason, known = self._reason(stop), stop.known
         self.tally.stop = self.tally.stop or reason
         self.tell()
-        raise EmbeddingStoppedError(reason)
+        raise EmbeddingStoppedError(reason, known)
+
+    def _reason(self, stop: PartlyEmbeddedError) -> str:
+        match stop.__cause__:
+            case CallFailedError(kind=kind, message=message):
+                return f"{kind}: embedding by '{self.remote.name}' failed: {message}"
+            case RunStoppedError(kind=kind, message=message):
+                return f"{kind}: {message}"
+        raise stop  # a fault of ours
 
     def spent(self) -> dict[str, float]:
         """Calls, tokens and dollars so far."""

@@ -103,12 +103,18 @@ class EmbedPart:
         try:
             rows = self._embed(part)
         except EmbeddingStoppedError:
-            return 0
-        now = self.remote.spent()
+            rows = 0
         self.remote.tell()
-        note = orjson.dumps({name: now[name] - before[name] for name in now})
-        files.write_atomic(f"{self.work.stage}/{part.name}.json", note)
+        self._note(part, before, self.remote.spent())
         return rows
+
+    def _note(self, part: Part, before: Mapping[str, float], now: Mapping[str, float]) -> None:
+        """Adds what was paid meanwhile to what earlier tries at this part had paid."""
+        paid = {name: now[name] - before[name] for name in now}
+        if any(paid.values()):
+            earlier = read_note(self.work, part)
+            note = {name: earlier.get(name, 0) + value for name, value in paid.items()}
+            files.write_atomic(note_of(self.work, part), orjson.dumps(note))
 
     def _embed(self, part: Part) -> int:
         table = part.read(["uid", "failure", *self.work.spec.reads])
@@ -149,14 +155,25 @@ def pool_of(resources: Mapping[str, float], gpus_per_actor: float, parts: int) -
     return Pool(max(1, min(parts, int(resources.get("CPU", 1)) - 3)), 1.0, 0.0)
 
 
+def note_of(work: EmbedWork, part: Part) -> str:
+    """The file that says what an API was paid for a part."""
+    return f"{work.stage}/{part.name}.json"
+
+
+def read_note(work: EmbedWork, part: Part) -> dict[str, float]:
+    """What an API was paid for a part: calls, tokens, dollars; empty where nothing was."""
+    name = note_of(work, part)
+    note: dict[str, float] = orjson.loads(files.read_bytes(name)) if files.exists(name) else {}
+    return note
+
+
 def sum_spent(work: EmbedWork) -> dict[str, float]:
-    """What whole parts cost where an API embeds: calls, tokens, dollars; empty where none does."""
+    """What parts cost where an API embeds: calls, tokens, dollars; empty where none does."""
     if work.remote is None:
         return {}
     found: dict[str, float] = {"calls": 0, "tokens": 0, "cost_usd": 0.0}
     for part in work.parts:
-        name = f"{work.stage}/{part.name}.json"
-        for key, value in (orjson.loads(files.read_bytes(name)) if files.exists(name) else {}).items():
+        for key, value in read_note(work, part).items():
             found[key] += value
     return {**found, "cost_usd": round(found["cost_usd"], 9)}
 

@@ -17,11 +17,12 @@ from rayjob.labels.asking import CallFailedError, Question
 from rayjob.llm.attempts import Asking, Model, Wire
 from rayjob.llm.counters import Counters
 from rayjob.llm.direct import DirectTransport, goes_direct
-from rayjob.llm.errors import ProviderError
+from rayjob.llm.errors import ProviderError, RunStoppedError
 from rayjob.llm.gate import Gate
 from rayjob.llm.replicas import over_replicas
 from rayjob.llm.transport import Answer, Call, Transport
 from rayjob.spec.models import ModelSpec
+from rayjob.vectors.cache import PartlyEmbeddedError
 from rayjob.vectors.check import unit
 
 Vectors = NDArray[np.float32]
@@ -50,18 +51,22 @@ class EmbeddingClient:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """(n, d) vectors of length one, in the order of the texts.
 
-        Raises CallFailedError after the last attempt, and RunStoppedError where the whole run has to end.
+        Raises PartlyEmbeddedError from a CallFailedError after the last attempt, or from a RunStoppedError where the
+        whole run has to end; requests that are under way are waited for, since they will have to be paid.
         """
         if not texts:
             return np.empty((0, 0), np.float32)
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        found = await asyncio.gather(*(self._ask(part) for part in cut([texts[place] for place in order], self._batch)))
-        widths = sorted({part.shape[1] for part in found})
+        parts = list(cut([texts[place] for place in order], self._batch))
+        found = await asyncio.gather(*(self._ask(part) for part in parts), return_exceptions=True)
+        known, failures = _sort_out(found, parts, order)
+        if failures:
+            raise PartlyEmbeddedError(str(failures[0]), known) from failures[0]
+        widths = sorted({len(vector) for vector in known.values()})
         if len(widths) > 1:
-            raise CallFailedError("server", f"vectors of different lengths came back: {widths}")
-        vectors = np.empty((len(texts), widths[0]), np.float32)
-        vectors[order] = unit(np.concatenate(found))
-        return vectors
+            uneven = CallFailedError("server", f"vectors of different lengths came back: {widths}")
+            raise PartlyEmbeddedError(str(uneven), {}) from uneven
+        return np.stack([known[place] for place in range(len(texts))])
 
     async def close(self) -> None:
         """Gives connections back."""
@@ -78,6 +83,23 @@ class EmbeddingClient:
                 raise
             return np.concatenate([await self._ask(part) for part in shorter])
         return decode(reply.text, len(texts))
+
+
+def _sort_out(
+    found: Sequence[Vectors | BaseException], parts: Sequence[Sequence[str]], order: Sequence[int]
+) -> tuple[dict[int, Vectors], list[BaseException]]:
+    """Vectors by place, and what went wrong: an end of the run first, since it explains the rest."""
+    known: dict[int, Vectors] = {}
+    failures: list[BaseException] = []
+    begin = 0
+    for part, vectors in zip(parts, found, strict=True):
+        places = order[begin : begin + len(part)]
+        begin += len(part)
+        if isinstance(vectors, BaseException):
+            failures.append(vectors)
+        else:
+            known.update(zip(places, unit(vectors), strict=True))
+    return known, sorted(failures, key=lambda failure: not isinstance(failure, RunStoppedError))
 
 
 def cut(texts: Sequence[str], most: int) -> Iterable[list[str]]:

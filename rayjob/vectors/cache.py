@@ -18,6 +18,14 @@ class VectorStore(Protocol):
     def save(self, vectors: Mapping[str, NDArray[np.floating]]) -> None: ...
 
 
+class PartlyEmbeddedError(Exception):
+    """Not all texts could be embedded. `known`: the vectors of those that were, by place in what was asked for."""
+
+    def __init__(self, why: str, known: Mapping[int, NDArray[np.floating]]) -> None:
+        super().__init__(why)
+        self.known = known
+
+
 def vector_key(text: str, model: str, dtype: str) -> str:
     """32 hex digits of what decides a vector: the text, the model's name, the number format. Batching does not."""
     digest = hashlib.blake2b(digest_size=16)
@@ -34,13 +42,26 @@ def embed_cached(
     model: str,
     dtype: str = "float32",
 ) -> NDArray[np.floating]:
-    """(n, d) vectors of the texts; only distinct texts that the store lacks are embedded, and then stored."""
+    """(n, d) vectors of the texts; only distinct texts that the store lacks are embedded, and then stored.
+
+    Where `embed` raises PartlyEmbeddedError, what it has is stored before that goes on to the caller.
+    """
     keys = [vector_key(text, model, dtype) for text in texts]
     known = dict(store.load(sorted(set(keys))))
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
-        computed = np.asarray(embed(list(missing.values())), dtype)
-        fresh = dict(zip(missing, computed, strict=True))
-        store.save(fresh)
+        names = list(missing)
+        try:
+            computed = np.asarray(embed(list(missing.values())), dtype)
+        except PartlyEmbeddedError as stop:
+            _save(store, {names[place]: np.asarray(vector, dtype) for place, vector in stop.known.items()})
+            raise
+        fresh = dict(zip(names, computed, strict=True))
+        _save(store, fresh)
         known.update(fresh)
     return np.stack([known[key] for key in keys]) if keys else np.empty((0, 0), dtype)
+
+
+def _save(store: VectorStore, vectors: Mapping[str, NDArray[np.floating]]) -> None:
+    if vectors:
+        store.save(vectors)

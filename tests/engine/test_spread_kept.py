@@ -96,6 +96,7 @@ def test_a_run_cut_off_between_stages_pays_nothing_twice(
     spending = stats(job)["spreading"]["embedding"]
     assert spending["calls"] == 5
     assert spending["cost_usd"] == pytest.approx(spending["tokens"] / 1e5)
+    # Also where a retry is answered just before the five denials have stopped the run: its vectors are kept.
     assert job.manifest()["cost_usd"] == pytest.approx(spending["cost_usd"])
     rows = job.rows("labels")
     assert_right(rows)

@@ -18,6 +18,7 @@ from rayjob.llm.errors import RunStoppedError
 from rayjob.llm.gate import Gate, direct_exchange
 from rayjob.llm.limits import Governor, limits_of
 from rayjob.spec.models import BudgetSpec
+from rayjob.vectors.cache import PartlyEmbeddedError
 from tests.llm.rig import ENV, KEY, no_sleep, spec
 from tests.llm_server import Fault, Provider, Script, serve, status
 
@@ -37,6 +38,8 @@ def embed(
         client = EmbeddingClient("embedder", models["embedder"], gate, ENV, batch, wire)
         try:
             return await client.embed(texts), client.counters
+        except PartlyEmbeddedError as partly:
+            raise partly.__cause__ or partly from None
         finally:
             await gate.close()
             await client.close()
@@ -143,6 +146,31 @@ def test_a_wrong_request_says_what_the_provider_said_and_hides_the_key() -> None
 def test_a_budget_stops_embedding() -> None:
     with serve() as provider, pytest.raises(RunStoppedError, match="budget"):
         embed(provider, ["a" * 400] * 50, batch=1, budget=BudgetSpec(usd=0.5), limits={"concurrency": 1})
+
+
+def test_what_was_answered_before_the_run_ends_is_handed_over() -> None:
+    texts = ["a" * 400 + str(number) for number in range(10)]
+    with serve() as provider:
+        models = {"embedder": spec(provider, **{**FIELDS, "limits": {"concurrency": 1}})}
+
+        async def run() -> PartlyEmbeddedError:
+            budget = {"": BudgetSpec(usd=0.5)}
+            gate = Gate("test", direct_exchange(Governor(limits_of(models), budget)))
+            client = EmbeddingClient("embedder", models["embedder"], gate, ENV, 1, Wire(gate, Counters()))
+            try:
+                with pytest.raises(PartlyEmbeddedError) as caught:
+                    await client.embed(texts)
+            finally:
+                await gate.close()
+                await client.close()
+            return caught.value
+
+        stop = asyncio.run(run())
+        answered = [text for body in provider.bodies for text in body["input"]]
+    assert isinstance(stop.__cause__, RunStoppedError)
+    assert [texts[place] for place in sorted(stop.known)] == sorted(answered)
+    assert 0 < len(answered) < 10
+    assert {vector.shape for vector in stop.known.values()} == {(2,)}
 
 
 def test_batches_hold_so_many_texts_and_characters() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rayjob.vectors.cache import embed_cached, vector_key
+from rayjob.vectors.cache import PartlyEmbeddedError, embed_cached, vector_key
 from rayjob.vectors.masking import mask_content
 from rayjob.vectors.project import project, sample_rows
 from rayjob.vectors.targets import read_targets
@@ -55,6 +55,20 @@ def test_no_text_is_embedded_twice():
     assert asked == ["a", "bb"]
     embed_cached(["bb", "ccc"], embed, store, "m")
     assert asked == ["a", "bb", "ccc"]
+
+
+def test_what_was_embedded_before_an_end_is_kept():
+    store = Memory()
+
+    def stopped(texts):
+        raise PartlyEmbeddedError("budget", {1: np.array([2.0, 1.0])})
+
+    with pytest.raises(PartlyEmbeddedError):
+        embed_cached(["a", "bb", "a", "ccc"], stopped, store, "m")
+    assert [vector.tolist() for vector in store.values()] == [[2.0, 1.0]]
+    asked = []
+    found = embed_cached(["a", "bb"], lambda texts: [asked.append(text) or [1, 1] for text in texts], store, "m")
+    assert (asked, found[1].tolist()) == (["a"], [2.0, 1.0])
 
 
 def test_keys_differ_by_text_model_and_format_and_cannot_be_glued():
