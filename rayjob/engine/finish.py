@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from rayjob.engine.events import EventLog
 from rayjob.engine.manifest import Manifest
 from rayjob.engine.spread_report import read_spreading
@@ -17,8 +15,8 @@ from rayjob.reports.run_report import RunFiles, build_report
 from rayjob.spec.choice import ChooseStep
 from rayjob.spec.label import ArbitrateStep, LabelStep
 from rayjob.steps.build import with_thresholds
-from rayjob.store import files
 from rayjob.store.atomic import write_atomic
+from rayjob.store.parquetread import read_batches
 from rayjob.store.runfolder import RunFolder
 
 STATS_COLUMNS = (
@@ -32,7 +30,6 @@ FILES_A_TASK = 32
 LABELLERS = frozenset({"label", "ask", "choose"})
 ROWS_IN_REPORT = 200
 FAILURES_IN_REPORT = 50
-ROWS_A_BATCH = 4_000
 ROWS_SUMMED_IN_ORDER = 5_000
 
 
@@ -138,12 +135,9 @@ def count_files(work: Sequence[tuple[str, str]], threshold: float | Mapping[str,
 
 
 def read_rows(uri: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of one Parquet file, a batch at a time."""
-    with files.open_input(uri) as source:
-        parquet = pq.ParquetFile(source)
-        names = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
-        for batch in parquet.iter_batches(batch_size=ROWS_A_BATCH, columns=names):
-            yield from batch.to_pylist()
+    """The rows of one Parquet file."""
+    for batch in read_batches(uri, columns):
+        yield from batch.to_pylist()
 
 
 def first_rows(folder: RunFolder, name: str, most: int) -> Iterator[dict[str, Any]]:

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from ray.data import Datasource
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
-from rayjob.store import files
 from rayjob.store.entries import parquet_entries
+from rayjob.store.parquetread import read_batches
 
 ROWS_A_BATCH = 1_000
 #: Prepared text in memory for each byte of its compressed file.
@@ -51,6 +50,5 @@ class PreparedRows(Datasource):  # type: ignore[misc]  # ray ships no types for 
 def read_tables(uris: Sequence[str]) -> Iterator[pa.Table]:
     """The files' rows, a batch at a time."""
     for uri in uris:
-        with files.open_input(uri) as source:
-            for batch in pq.ParquetFile(source).iter_batches(ROWS_A_BATCH):
-                yield pa.Table.from_batches([batch])
+        for batch in read_batches(uri, rows=ROWS_A_BATCH):
+            yield pa.Table.from_batches([batch])

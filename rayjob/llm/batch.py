@@ -137,9 +137,9 @@ class BatchTransport:
     async def _submit(self, bodies: dict[str, dict[str, object]]) -> None:
         try:
             made = await self._api.submit(bodies)
-        except ProviderError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             for request in bodies:
-                self._settle(request, error)
+                self._settle(request, as_provider_error(error))
             return
         self._out[made.id] = set(bodies)
         if self._notes is not None:
@@ -158,10 +158,11 @@ class BatchTransport:
                 batch = await self._api.look(batch.id)
                 found = await self._api.fetch(batch) if batch.is_done else None
                 failures = 0
-            except ProviderError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
                 failures += 1
-                if error.kind == "bad_request" or failures >= PATIENCE:
-                    self._end(batch.id, {}, error)
+                failed = as_provider_error(error)
+                if failed.kind in ("bad_request", "internal") or failures >= PATIENCE:
+                    self._end(batch.id, {}, failed)
                     return
         kind = "bad_request" if batch.status == "failed" else "server"
         missing = ProviderError(kind, f"the batch is {batch.status} without an answer to this: {batch.message}")
@@ -193,6 +194,11 @@ class BatchTransport:
         else:
             future.set_exception(answer)
         return True
+
+
+def as_provider_error(error: Exception) -> ProviderError:
+    """What nobody foresaw fails its questions as "internal"; the task that met it goes on."""
+    return error if isinstance(error, ProviderError) else ProviderError("internal", f"{type(error).__name__}: {error}")
 
 
 def request_id(call: Call) -> str:

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from rayjob.labels.conversation import RowError, parse_record
 from rayjob.reports.labelled import Labelled, LabelledError, Record, Usage, build_labelled
 from rayjob.store import files
 from rayjob.store.formats import read_records
+from rayjob.store.parquetread import read_batches
 
 #: Columns a comparison needs; the conversations of a million rows are read only for the rows that are shown.
 LABEL_COLUMNS = ("id", "uid", "labels", "confidence", "unmapped", "calls", "first_labels")
@@ -106,11 +105,8 @@ def _read_all(paths: list[str], columns: tuple[str, ...]) -> Iterator[Record]:
 
 
 def _read_parquet(path: str, columns: tuple[str, ...]) -> Iterator[Record]:
-    with files.open_input(path) as source:
-        parquet = pq.ParquetFile(source)
-        there = [name for name in columns if name in parquet.schema_arrow.names]
-        for batch in parquet.iter_batches(batch_size=10_000, columns=there):
-            yield from batch.to_pylist()
+    for batch in read_batches(path, columns):
+        yield from batch.to_pylist()
 
 
 def read_json(path: str) -> Iterator[Record]:

@@ -1,8 +1,8 @@
-"""Reads Parquet rows, a few hundred at a time. A damaged file is one failure, an unreadable row is that row's."""
+"""Reads Parquet rows, some at a time: a user's, where what cannot be read is data, and a run's own, where it raises."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +13,7 @@ from rayjob.store.files import open_input
 
 
 def read_parquet(uri: str, share: Share = ALL_ROWS) -> Iterator[Record]:
-    """The rows of a Parquet file, `row` from 0.
+    """The rows of a user's Parquet file, `row` from 0. A damaged file is one failure, an unreadable row is that row's.
 
     Columns that are null are left out of a row, as JSON would have them.
     """
@@ -29,6 +29,14 @@ def read_parquet(uri: str, share: Share = ALL_ROWS) -> Iterator[Record]:
                 raise translate(error, uri) from error
             if share.has(row):
                 yield Record(row, error=f"damaged Parquet file, the rest of it is left out: {str(error)[:200]}")
+
+
+def read_batches(uri: str, columns: Sequence[str] | None = None, rows: int = 4_000) -> Iterator[pa.RecordBatch]:
+    """A file of the run's own, at most so many rows at a time; of `columns` (None: all) those that it has."""
+    with open_input(uri) as source:
+        parquet = pq.ParquetFile(source)
+        names = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
+        yield from parquet.iter_batches(batch_size=rows, columns=names)
 
 
 def _read_batch(batch: pa.RecordBatch, start: int) -> Iterator[Record]:

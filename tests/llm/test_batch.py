@@ -70,6 +70,19 @@ def test_a_refused_batch_fails_its_questions() -> None:
     assert [isinstance(outcome, CallFailedError) and outcome.kind for outcome in outcomes] == ["bad_request"] * 2
 
 
+@pytest.mark.parametrize("call", ["submit", "look", "fetch"])
+def test_what_nobody_foresaw_fails_the_questions_and_keeps_nobody_waiting(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def surprise(self: BatchApi, *asked: Any) -> None:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr(BatchApi, call, surprise)
+    with serve() as provider:
+        outcomes, _ = ask_all({"worker": batched(provider)}, question("a"), question("b"))
+    assert [str(outcome) for outcome in outcomes] == ["internal: RuntimeError: surprise"] * 2
+
+
 class NotesUnread(LocalFiles):
     """The ledger can be read, the notes beside it cannot."""
 
