@@ -264,8 +264,8 @@ def tabulate(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, default=Path("out/spreading"))
     parser.add_argument("--text", default="text")
@@ -282,7 +282,11 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--redraw", type=int, default=200, help="other audits tried on each fitted model")
     parser.add_argument("--only-ours", action="store_true", help="leave the simpler ways out")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = parser_of(__doc__).parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     data = load(options)
     print(f"{len(data.truth)} rows, {len(np.unique(data.truth))} labels, width {data.vectors.shape[1]}", flush=True)

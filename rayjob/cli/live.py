@@ -80,9 +80,14 @@ def draw(view: ProgressView) -> RenderableType:
 def headline(view: ProgressView) -> Text:
     """Name, what it is doing, and for how long it has."""
     doing = view.phase or view.stage if not view.is_over else STATUS_WORDS.get(view.status, view.status)
+    told = f"  {doing or 'starting'}{how_far(view)}"
     style = STATUS_STYLE.get(view.status, "name")
-    parts = [(view.run or "run", "name"), (f"  {doing or 'starting'}", style), (f"  {say_s(view.elapsed_s)}", "dim")]
-    return Text.assemble(*parts)
+    return Text.assemble((view.run or "run", "name"), (told, style), (f"  {say_s(view.elapsed_s)}", "dim"))
+
+
+def how_far(view: ProgressView) -> str:
+    """`, 12,000 of 50,000 rows` of a phase without calls; empty where nobody counted."""
+    return f", {view.detail}" if view.detail and not view.is_over else ""
 
 
 def bar(view: ProgressView) -> RenderableType:
@@ -171,7 +176,7 @@ def limit_text(limit: LimitView) -> Text:
 def write_line(view: ProgressView) -> str:
     """One moment in one line, for logs."""
     doing = view.phase or view.stage if not view.is_over else view.status
-    parts = [f"{say_s(view.elapsed_s)}: {doing or 'starting'}"]
+    parts = [f"{say_s(view.elapsed_s)}: {doing or 'starting'}{how_far(view)}"]
     if not (view.finished or view.calls or view.in_flight or view.is_over):
         return f"{parts[0]}; {view.stuck}" if view.stuck else parts[0]
     parts = [f"{parts[0]}: {share(view)}", f"{view.rows_failed:,} failed"]

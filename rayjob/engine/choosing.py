@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from rayjob.engine.embedding import pool_of
 from rayjob.engine.judging import JudgePart, JudgeWork, choice_row
-from rayjob.engine.parts import PLACE, list_parts
+from rayjob.engine.parts import PLACE, Part, list_parts
+from rayjob.engine.ticker import RowCounter
 from rayjob.plan.graph import Stage
 from rayjob.spec.base import Problem, SpecError
 from rayjob.spec.choice import ChooseStep, PairStep, TrainChoiceStep
@@ -71,12 +72,12 @@ class Choosing:
         """Weights and card, in a task of their own: torch is not loaded here, and a GPU is held only meanwhile."""
         if self.run.is_done(stage):
             return
-        self.run.say("training")
         spec: TrainChoiceStep = self.settings("train_choice")
         work = TrainWork(spec, self.folder.path, self.source(), self.names.get("pair", ""))
         gpus = 1 if spec.finetune is not None and self.run.ray.cluster_resources().get("GPU") else 0
         task = self.run.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train)
-        failed = self.run.ray.get(task.remote(work))
+        with self.run.telling("training"):
+            failed = self.run.ray.get(task.remote(work))
         if failed:
             self.run.log.write("note", message=f"guards that the model failed: {', '.join(failed)}; see card.md")
         self.run.finish_stage(stage, {"model": self.folder.at(spec.path, "model.safetensors")})
@@ -89,18 +90,26 @@ class Choosing:
         parts = list_parts(self.folder, self.source(), stage.name)
         work = JudgeWork(spec, tuple(parts), self.folder.path, stage.name, self._weights(stage, spec))
         left = [part for part in parts if not files.exists(self.folder.at(work.marker(part)))]
-        self.run.say(f"choosing in {len(left)} parts")
-        if left:
-            pool = pool_of(self.run.ray.cluster_resources(), self.job.run.gpus_per_actor, len(left))
-            numbers = [{"item": part.number} for part in left]
-            judged = self.run.ray.data.from_items(numbers, override_num_blocks=len(left)).map_batches(
-                JudgePart, fn_constructor_args=(work,), batch_size=1, concurrency=pool.actors, num_cpus=pool.cpus,
-                num_gpus=pool.gpus,
-            )  # fmt: skip
-            for _ in judged.iter_rows():
-                if self.run.why:
-                    return
-        self.run.finish_stage(stage, {"rows": sum(part.rows for part in parts)})
+        counter = RowCounter(sum(part.rows for part in parts))
+        counter.add(counter.total - sum(part.rows for part in left))
+        with self.run.telling("choosing", counter):
+            self._judge(work, left, counter)
+        if not self.run.why:
+            self.run.finish_stage(stage, {"rows": counter.total})
+
+    def _judge(self, work: JudgeWork, left: Sequence[Part], counter: RowCounter) -> None:
+        if not left:
+            return
+        pool = pool_of(self.run.ray.cluster_resources(), self.job.run.gpus_per_actor, len(left))
+        numbers = [{"item": part.number} for part in left]
+        judged = self.run.ray.data.from_items(numbers, override_num_blocks=len(left)).map_batches(
+            JudgePart, fn_constructor_args=(work,), batch_size=1, concurrency=pool.actors, num_cpus=pool.cpus,
+            num_gpus=pool.gpus,
+        )  # fmt: skip
+        for done in judged.iter_rows():
+            counter.add(done["rows"])
+            if self.run.why:
+                return
 
     def _weights(self, stage: Stage, spec: ChooseStep) -> str:
         where = spec.weights

@@ -178,9 +178,15 @@ def sum_spent(work: EmbedWork) -> dict[str, float]:
     return {**found, "cost_usd": round(found["cost_usd"], 9)}
 
 
-def run_embed(ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Callable[[], str]) -> None:
-    """Embed the parts that have no vectors yet; each is whole or absent, so a killed stage goes on where it was."""
+def run_embed(
+    ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Callable[[], str], tell: Callable[[int], None]
+) -> None:
+    """Embed the parts that have no vectors yet; each is whole or absent, so a killed stage goes on where it was.
+
+    `tell` hears how many rows more have their vectors.
+    """
     left = [part for part in work.parts if not files.exists(work.file_of(part))]
+    tell(sum(part.rows for part in work.parts) - sum(part.rows for part in left))
     if not left:
         return
     pool = pool_of(ray.cluster_resources(), gpus_per_actor if work.remote is None else 0.0, len(left))
@@ -193,6 +199,7 @@ def run_embed(ray: Any, work: EmbedWork, gpus_per_actor: float, is_stopping: Cal
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )
-    for _ in dataset.iter_rows():
+    for done in dataset.iter_rows():
+        tell(done["rows"])
         if is_stopping():
             return

@@ -19,6 +19,7 @@ from rayjob.engine.paid import share_index
 from rayjob.engine.prepare import Prepared, run_prepare
 from rayjob.engine.redo import TRANSIENT, count_committed, finish_redo, take_back
 from rayjob.engine.session import connect, count_cpus, is_connected
+from rayjob.engine.ticker import Ticker
 from rayjob.engine.trouble import reason_of
 from rayjob.engine.watch import Watcher
 from rayjob.llm.limits import limit_key, limits_of
@@ -129,7 +130,7 @@ class Run:
 
     def _prepare(self, stage: Stage) -> None:
         self.say("reading the input")
-        self.prepared, notes = run_prepare(lambda: self.ray, self.job, self.folder, stage.name)
+        self.prepared, notes = run_prepare(lambda: self.ray, self.job, self.folder, stage.name, self.telling)
         for note in notes:
             self.log.write("note", message=note)
         self.manifest.total = self.prepared.rows + self.prepared.heirs
@@ -185,7 +186,9 @@ class Run:
             return self.job.ledger.path
         return self.folder.ledger if any(not model.is_offline for model in self.job.models.values()) else ""
 
-    def watch(self, governor: Any, stage: Callable[[], None]) -> None:
+    def watch(
+        self, governor: Any, stage: Callable[[], None], phase: str = "labelling", count: Callable[[], str] = str
+    ) -> None:
         """Run a stage in a thread of its own while this one watches it; end it early when there is reason to."""
         names: dict[str, list[str]] = {}
         for name, spec in self.job.models.items():
@@ -193,6 +196,7 @@ class Run:
         watcher = Watcher(
             self.ray, governor, self.manifest.run, self.log, stall_s=self.job.run.stall_s,
             most_failed=self.manifest.most_failed(), show=lambda: self.request.show(self.log.view()), limits=names,
+            phase=phase, count=count,
         )  # fmt: skip
         watcher.base = self.manifest.base_tally()
         self.watcher = watcher
@@ -226,8 +230,18 @@ class Run:
 
     def say(self, text: str) -> None:
         """Tell whoever watches what the run is at."""
+        self._tell(phase=text, detail="", busy=False)
+
+    @contextmanager
+    def telling(self, phase: str, count: Callable[[], str] | None = None) -> Iterator[None]:
+        """Say what the run is at, and every few seconds that it still is; how far, where there is a `count`."""
+        self.say(phase)
+        with Ticker(lambda: self._tell(phase=phase, detail=count() if count else "", busy=count is None)):
+            yield
+
+    def _tell(self, **fields: Any) -> None:
         latest = {name: value for name, value in self.log.tracker.latest.items() if name not in ("t", "event")}
-        self.log.write("progress", **{**latest, "phase": text})
+        self.log.write("progress", **{**latest, **fields})
         self.request.show(self.log.view())
 
     def _finish(self) -> RunOutcome:

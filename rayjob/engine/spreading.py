@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from rayjob.engine.parts import Part, list_parts, write_subset
 from rayjob.engine.spread_blocks import SpreadWork, spread_part
 from rayjob.engine.spread_report import write_summary
 from rayjob.engine.spread_table import SpreadTable, open_table
+from rayjob.engine.ticker import RowCounter
 from rayjob.llm.limits import limits_of
 from rayjob.plan.graph import Stage
 from rayjob.spec.spread import AskStep, ClusterStep, EmbedStep, PropagateStep, RepresentStep
@@ -84,16 +85,18 @@ class Spreading:
         """Vectors of every row that could be read; the others go to failures/."""
         if self.run.is_done(stage):
             return
-        self.run.say("embedding")
         work = EmbedWork(
             self.settings("embed"), tuple(self.parts), self.folder.stage(stage.name), self.folder.at("vectors"),
             self._remote(),
         )  # fmt: skip
-        share = self.job.run.gpus_per_actor
+        share, ray = self.job.run.gpus_per_actor, self.run.ray
+        counter = RowCounter(sum(part.rows for part in self.parts))
         if work.remote is None:
-            run_embed(self.run.ray, work, share, lambda: self.run.why)
+            with self.run.telling("embedding", counter):
+                run_embed(ray, work, share, lambda: self.run.why, counter.add)
         else:
-            self.run.watch(work.remote.governor, lambda: run_embed(self.run.ray, work, share, self._ending))
+            run = partial(run_embed, ray, work, share, self._ending, counter.add)
+            self.run.watch(work.remote.governor, run, "embedding", counter)
         if self.run.why:
             return
         self._pass_failures(stage)
@@ -125,8 +128,8 @@ class Spreading:
         """A cluster for each row, in the table's order."""
         if self.run.is_done(stage):
             return
-        self.run.say(f"clustering {len(self.table):,} rows")
-        found = Cluster(self.settings("cluster"))(self.table.vectors)
+        with self.run.telling(f"clustering {len(self.table):,} rows"):
+            found = Cluster(self.settings("cluster"))(self.table.vectors)
         columns = pa.table({"uid": self.table.uids, "cluster": found.labels})
         write_parquet(self.folder.at("stages", stage.name, "clusters.parquet"), columns)
         scores = {"silhouette": found.silhouette, "dbcv": found.dbcv}
@@ -146,9 +149,9 @@ class Spreading:
     def represent(self, stage: Stage) -> None:
         """The rows that the first round asks about."""
         if not self.run.is_done(stage):
-            self.run.say("choosing representatives")
-            clusters = None if self.clusters is None else self.clusters.astype(np.int64)
-            chosen = self.representing().first(self.table.vectors, clusters)
+            clusters, vectors = None if self.clusters is None else self.clusters.astype(np.int64), self.table.vectors
+            with self.run.telling("choosing representatives"):
+                chosen = self.representing().first(vectors, clusters)
             write_chosen(self._round_file(0), chosen, self.table)
             self.run.finish_stage(stage, {"chosen": len(chosen.rows), "audit": int(chosen.is_audit.sum())})
 
@@ -178,11 +181,11 @@ class Spreading:
         return self.folder.at("stages", self.names["represent"], f"round-{number}.parquet")
 
     def _choose(self, number: int, before: Chosen) -> Chosen:
-        self.run.say(f"round {number + 1}: where is doubt greatest")
-        fitted = self._fit(self.bought())
-        vectors = self.table.vectors
-        margin = np.concatenate([fitted.margin(vectors[part]) for part in blocks(len(vectors))])
-        found = self.representing().later(vectors, margin, before, number)
+        bought, vectors = self.bought(), self.table.vectors
+        with self.run.telling(f"round {number + 1}: where is doubt greatest"):
+            fitted = self._fit(bought)
+            margin = np.concatenate([fitted.margin(vectors[part]) for part in blocks(len(vectors))])
+            found = self.representing().later(vectors, margin, before, number)
         write_chosen(self._round_file(number), found, self.table)
         return found
 
@@ -217,27 +220,40 @@ class Spreading:
             self.label_rest(stage)
 
     def _spread(self, stage: Stage, work: SpreadWork, bought: Bought) -> None:
-        self.run.say(f"spreading {len(bought.uids):,} labels over {len(self.table):,} rows")
-        ray, fitted = self.run.ray, self._fit(bought)
-        spreader, spread = ray.put(fitted), ray.remote(num_cpus=1)(spread_part)
+        ray, phase = self.run.ray, f"spreading {len(bought.uids):,} labels over {len(self.table):,} rows"
+        with self.run.telling(phase):
+            fitted = self._fit(bought)
+        counter = RowCounter(sum(part.rows for part in self.parts))
+        with self.run.telling(phase, counter):
+            if not self._spread_parts(work, bought, ray.put(fitted), counter):
+                return
+        markers = [self.folder.read_json(work.marker(part)) or {} for part in self.parts]
+        with self.run.telling("drawing the curve and the map"):
+            earlier = [(len(part.uids), self._fit(part)) for part in self._earlier(bought)]
+            write_summary(self, stage, bought, fitted, markers, earlier)
+        self.run.finish_stage(
+            stage, {"sent": sum(found["sent"] for found in markers), "heirs": sum(f["heirs"] for f in markers)}
+        )
+
+    def _spread_parts(self, work: SpreadWork, bought: Bought, spreader: Any, counter: RowCounter) -> bool:
+        """The parts that have not been spread over yet; False where the run ends meanwhile."""
+        ray = self.run.ray
+        spread = ray.remote(num_cpus=1)(spread_part)
         # A chosen row whose question failed stays a failure, for `retry` to mend; one without truth is like any other.
         is_asked = self.settings("ask").source == "label"
         own = self.table.by_part(join_chosen(self._rounds()).rows if is_asked else bought.chosen.rows)
         left = [part for part in self.parts if not files.exists(self.folder.at(work.marker(part)))]
+        counter.add(counter.total - sum(part.rows for part in left))
         tasks = [
             spread.remote(work, part, frozenset(own.get(part.number, np.empty(0, np.int64)).tolist()), spreader)
             for part in left
         ]
-        for task in tasks:
+        for part, task in zip(left, tasks, strict=True):
             ray.get(task)
+            counter.add(part.rows)
             if self.run.why:
-                return
-        markers = [self.folder.read_json(work.marker(part)) or {} for part in self.parts]
-        earlier = [(len(part.uids), self._fit(part)) for part in self._earlier(bought)]
-        write_summary(self, stage, bought, fitted, markers, earlier)
-        self.run.finish_stage(
-            stage, {"sent": sum(found["sent"] for found in markers), "heirs": sum(f["heirs"] for f in markers)}
-        )
+                return False
+        return True
 
     def _earlier(self, bought: Bought) -> list[Bought]:
         """What every round but the last had bought: the points of the curve."""

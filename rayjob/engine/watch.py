@@ -21,11 +21,13 @@ class Watcher(threading.Thread):
     def __init__(
         self, ray: Any, governor: Any, run: str, log: EventLog, *, stall_s: float, most_failed: float | None,
         show: Callable[[], None] = lambda: None, limits: dict[str, list[str]] | None = None,
+        phase: str = "labelling", count: Callable[[], str] = str,
     ) -> None:  # fmt: skip
         super().__init__(name="rayjob-watch", daemon=True)
         self.ray, self.governor, self.run_id, self.log = ray, governor, run, log
         self.stall_s, self.most_failed, self.show = stall_s, most_failed, show
         self.models_of = limits or {}
+        self.phase, self.count = phase, count
         self.tally = Tally()
         self.base = Tally()
         self.why = ""
@@ -113,7 +115,8 @@ class Watcher(threading.Thread):
             "oldest_s": round(tally.oldest_s, 1),
             "step_in_flight": dict(tally.step_in_flight),
             "limits": limits,
-            "phase": "stopping" if self.why else "labelling",
+            "phase": "stopping" if self.why else self.phase,
+            "detail": self.count(),
         }
 
 

@@ -6,7 +6,8 @@ events.jsonl is one JSON object a line, each with `t` (unix seconds) and `event`
     stage_started  stage, rows (or null)
     progress       rows_done, rows_failed, in_flight (calls), calls, calls_per_s, prompt_tokens, cached_tokens,
                    completion_tokens, cost_usd, ledger_hits, errors {kind: count}, oldest_s, step_in_flight {step: n},
-                   limits {model: {concurrency, in_use, rpm, tpm, waiting, state}}, phase
+                   limits {model: {concurrency, in_use, rpm, tpm, waiting, state}}, phase, detail (how far a phase
+                   without calls is, as text), busy (true: it is at work and nothing of it can be counted)
     note           message
     stalled        message, step, in_flight, oldest_s
     budget         state, spent_usd, limit_usd
@@ -35,10 +36,11 @@ KEPT_POINTS = 1000
 DENSE_POINTS = 400  # the newest are never thinned out: the rate window lies in them
 
 COUNTERS = (
-    "phase", "rows_done", "rows_failed", "in_flight", "calls", "calls_per_s", "prompt_tokens", "cached_tokens",
-    "completion_tokens", "cost_usd", "ledger_hits",
+    "phase", "detail", "rows_done", "rows_failed", "in_flight", "calls", "calls_per_s", "prompt_tokens",
+    "cached_tokens", "completion_tokens", "cost_usd", "ledger_hits",
 )  # fmt: skip
 
+MOVES = ("rows_done", "rows_failed", "calls", "phase", "detail")  # a change of one of these is no stall
 COUNTED = ("rows_done", "rows_failed", "in_flight", "calls")  # of a Point, in its order
 
 Event = Mapping[str, Any]
@@ -81,6 +83,7 @@ class ProgressView:
     run: str = ""
     status: str = "running"
     phase: str = ""
+    detail: str = ""
     stage: str = ""
     total: int | None = None
     rows_done: int = 0
@@ -198,7 +201,7 @@ class Tracker:
 
     def _progress(self, event: Event) -> None:
         before, self.latest = self.latest, {**self.latest, **event}
-        if any(self.latest.get(key) != before.get(key) for key in ("rows_done", "rows_failed", "calls", "phase")):
+        if event.get("busy") or any(self.latest.get(key) != before.get(key) for key in MOVES):
             self.moved_t, self.stalled = float(event["t"]), {}
         if self.latest.get("phase") != before.get("phase"):
             self.rate_point = len(self.points)

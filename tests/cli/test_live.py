@@ -72,6 +72,13 @@ def test_the_display_of_a_run_that_is_starting_or_stuck() -> None:
     assert stuck.endswith("note    two\n! nothing has finished for 3 min")
 
 
+def test_a_phase_that_is_counted_says_how_far_it_is() -> None:
+    reading = ProgressView(run="code-sft", phase="reading the input", detail="3,000 rows so far", elapsed_s=70)
+    assert text_of(draw(reading)).startswith("code-sft  reading the input, 3,000 rows so far  1 min 10 s\n")
+    assert write_line(reading) == "1 min 10 s: reading the input, 3,000 rows so far"
+    assert "so far" not in write_line(replace(reading, status="done"))
+
+
 def test_a_line_for_a_log() -> None:
     assert write_line(RUNNING) == (
         "6 min 40 s: labelling: 41 %  4,100 of 10,000 rows, 12 failed, 50 calls in flight, 20.4/s, 41.1M tokens, "

@@ -154,6 +154,17 @@ def test_stuck_before_anything_is_in_flight_names_the_phase() -> None:
     assert view_of(events).stuck.endswith("nothing is in flight (phase: starting 2 LLM actors)")
 
 
+def test_a_phase_without_calls_is_stuck_only_where_its_count_stands_still() -> None:
+    def reading(t: float, detail: str = "", busy: bool = False) -> dict[str, Any]:
+        return {"t": t, "event": "progress", "phase": "reading the input", "detail": detail, "busy": busy}
+
+    counted = [START, reading(1001), reading(1100, "90 rows so far"), reading(1200, "91 rows so far")]
+    assert (view_of(counted).stuck, view_of(counted).detail) == ("", "91 rows so far")
+    still = view_of([*counted, reading(1330, "91 rows so far")]).stuck
+    assert still == "nothing has finished for 2 min 10 s: nothing is in flight (phase: reading the input)"
+    assert view_of([START, reading(1001), reading(1400, busy=True)]).stuck == ""
+
+
 def test_the_engine_s_own_word_on_a_stall_stands_until_something_moves() -> None:
     stalled = {"t": 1100, "event": "stalled", "step": "capability", "in_flight": 3, "oldest_s": 99}
     events = [START, progress(1010, 5), stalled]
