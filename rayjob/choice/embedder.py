@@ -80,5 +80,5 @@ def _import(module: str) -> Any:
     try:
         return __import__(module)
     except ImportError as missing:
-        how = _PACKAGES.get(module, "pip install 'rayjob[spread]'")
+        how = _PACKAGES.get(module, "pip install '.[spread]' in rayjob's checkout")
         raise EmbedderError(f"embedding needs the package {module}: {how}") from missing

@@ -83,7 +83,7 @@ def load_pretrained(model: str, max_tokens: int, device: str) -> TextScores:
         path = model_path(model)
         tokenizer, encoder = AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path)
     except (ImportError, EmbedderError) as error:
-        raise ChoiceError(f"fine-tuning: {error}; pip install 'rayjob[spread]'") from error
+        raise ChoiceError(f"fine-tuning: {error}; pip install '.[spread]' in rayjob's checkout") from error
     except (OSError, ValueError) as error:
         raise ChoiceError(f"no encoder at '{model}': {str(error).splitlines()[0]}") from error
     limit = min(max_tokens, int(encoder.config.max_position_embeddings))

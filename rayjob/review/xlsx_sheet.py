@@ -16,8 +16,21 @@ from rayjob.review.table import RawRow, SheetError, find_header, letter_rows, na
 _WIDTHS = {TEXT: 90.0}
 
 
+def _need_openpyxl() -> None:
+    try:
+        import openpyxl  # noqa: F401
+    except ImportError as missing:
+        raise SheetError(
+            "sheets as .xlsx need the package openpyxl: pip install '.[review]' in rayjob's checkout; CSV needs nothing"
+        ) from missing
+
+
 def write_xlsx(columns: Sequence[str], rows: Sequence[Mapping[str, str]], pools: Mapping[str, Pool]) -> bytes:
-    """The workbook's bytes: the sheet, and a second one with the pools. Cells must be cut and defused already."""
+    """The workbook's bytes: the sheet, and a second one with the pools. Cells must be cut and defused already.
+
+    Raises SheetError where openpyxl is not installed.
+    """
+    _need_openpyxl()
     from openpyxl import Workbook
 
     book = Workbook()
@@ -67,8 +80,9 @@ def read_xlsx(file: str, content: bytes) -> list[RawRow]:
     """The rows of every sheet. Numbers, dates and formulas come back as the text they show or hold, the notes that hang
     on cells as cells more, and what stands in the sheet of the pools under `#pools`.
 
-    Raises SheetError for what is no workbook.
+    Raises SheetError for what is no workbook, and where openpyxl is not installed.
     """
+    _need_openpyxl()
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 

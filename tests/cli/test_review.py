@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -85,6 +86,19 @@ def test_what_cannot_be_exported_says_why(runs, tmp_path, arguments, message):
     result = run("export", runs[0], "-o", str(tmp_path / "r"), *arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
+
+
+def test_without_openpyxl_a_spreadsheet_says_what_installs_it(runs, tmp_path, monkeypatch):
+    out = str(tmp_path / "r")
+    assert run("export", runs[0], "-o", out, "--rows", "3", "--as", "xlsx").exit_code == 0
+    monkeypatch.setitem(sys.modules, "openpyxl", None)  # as if it were not installed
+    for command in (
+        ["export", runs[0], "-o", str(tmp_path / "other"), "--as", "xlsx"],
+        ["import", out, f"{out}/sheet.xlsx"],
+    ):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert "pip install '.[review]' in rayjob's checkout" in " ".join(result.output.split())
 
 
 def test_a_folder_without_a_review_is_refused(tmp_path):
