@@ -17,16 +17,20 @@ from rayjob.spec.models import BudgetSpec, LimitsSpec
 class GovernorActor:
     """Leases capacity and collects what every actor has done so far. Asked a few times a second by each client."""
 
-    def __init__(self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None) -> None:
+    def __init__(
+        self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None, spent_usd: float = 0.0
+    ) -> None:
         # Ray makes a dead actor again from these; what was spent comes back with the reports, which are totals.
-        self.governor = Governor(limits, {run: budget} if budget else {})
+        self.governor = Governor(limits)
         self.tallies: dict[str, dict[str, Tally]] = {}
         self.draining: dict[str, str] = {}
-        self.join(run, limits, budget)
+        self.join(run, limits, budget, spent_usd)
 
-    def join(self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None) -> None:
+    def join(
+        self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None, spent_usd: float = 0.0
+    ) -> None:
         """A run begins (or goes on): its limits count, its budget is its own, its tallies start anew."""
-        self.governor.join(limits, run, budget)
+        self.governor.join(limits, run, budget, spent_usd)
         self.tallies[run] = {}
         self.draining.pop(run, None)
 
@@ -49,15 +53,18 @@ class GovernorActor:
         return {"tally": total, "draining": self.draining.get(run, ""), **self.governor.snapshot(time.monotonic())}
 
 
-def start_governor(name: str, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None) -> Any:
+def start_governor(
+    name: str, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None, spent_usd: float
+) -> Any:
     """The handle of a governor that this run has joined: the named one if it has a name and lives, else a new one.
 
+    spent_usd: what the run has spent of its budget so far, in earlier stages and sessions.
     A new one is not waited for: it has joined before it answers anybody.
     """
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 3}
     if name:
         options |= {"name": f"rayjob-governor-{name}", "get_if_exists": True, "lifetime": "detached"}
-    handle = ray.remote(GovernorActor).options(**options).remote(run, dict(limits), budget)
+    handle = ray.remote(GovernorActor).options(**options).remote(run, dict(limits), budget, spent_usd)
     if name:
-        ray.get(handle.join.remote(run, dict(limits), budget))
+        ray.get(handle.join.remote(run, dict(limits), budget, spent_usd))
     return handle

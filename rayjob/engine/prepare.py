@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,6 +177,7 @@ class RowsSoFar:
     def __call__(self) -> str:
         for uri in self._folder.parquet(f"stages/{self._name}"):
             if uri not in self._rows:
-                with files.open_input(uri) as source:
+                # A file that is being written has no footer yet: the next look counts it.
+                with suppress(pa.ArrowInvalid), files.open_input(uri) as source:
                     self._rows[uri] = pq.read_metadata(source).num_rows
         return f"{sum(self._rows.values()):,} rows so far"

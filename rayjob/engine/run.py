@@ -25,6 +25,7 @@ from rayjob.engine.watch import Watcher
 from rayjob.llm.limits import limit_key, limits_of
 from rayjob.plan.graph import Plan, Stage
 from rayjob.plan.resolve import Resolved
+from rayjob.spec.models import LimitsSpec
 from rayjob.store.runfolder import RunFolder
 
 ABANDONED = "the stage did not end in time and was abandoned; answers that were kept are not paid for again"
@@ -165,7 +166,7 @@ class Run:
                 key: spec.model_copy(update={"concurrency": max(1, spec.concurrency // slowdown)})
                 for key, spec in limits.items()
             }
-        governor = start_governor(self.job.run.governor, self.manifest.run, limits, self.manifest.budget_left())
+        governor = self.start_governor(limits)
         work = OperatorJob(
             run=self.manifest.run,
             job=self.job,
@@ -179,6 +180,11 @@ class Run:
             secrets=Secrets(self.request.secrets),
         )
         self.watch(governor, lambda: run_label(ray, work, source, self.folder, stage.name, shape))
+
+    def start_governor(self, limits: Mapping[str, LimitsSpec]) -> Any:
+        """The governor of a stage: these limits, and the budget with what has been spent of it."""
+        spent_usd = self.manifest.before.cost_usd + self.manifest.session.cost_usd
+        return start_governor(self.job.run.governor, self.manifest.run, limits, self.job.budget, spent_usd)
 
     def ledger_path(self) -> str:
         """Where answers are kept; nowhere when every model is free."""
@@ -196,7 +202,7 @@ class Run:
         watcher = Watcher(
             self.ray, governor, self.manifest.run, self.log, stall_s=self.job.run.stall_s,
             most_failed=self.manifest.most_failed(), show=lambda: self.request.show(self.log.view()), limits=names,
-            phase=phase, count=count,
+            phase=phase, count=count, budget_usd=self.job.budget.usd if self.job.budget else None,
         )  # fmt: skip
         watcher.base = self.manifest.base_tally()
         self.watcher = watcher

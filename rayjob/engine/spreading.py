@@ -18,7 +18,6 @@ from rayjob.engine.bought import Bought, read_bought, read_chosen, write_chosen
 from rayjob.engine.columns import PREPARED, split_failures
 from rayjob.engine.embed_remote import Remote
 from rayjob.engine.embedding import EmbedWork, run_embed, sum_spent
-from rayjob.engine.governor import start_governor
 from rayjob.engine.operator import Secrets
 from rayjob.engine.parts import Part, list_parts, write_subset
 from rayjob.engine.spread_blocks import SpreadWork, spread_part
@@ -108,8 +107,7 @@ class Spreading:
         spec: EmbedStep = self.settings("embed")
         if spec.model not in self.job.models:
             return None
-        run, limits = self.run.manifest.run, limits_of(self.job.models)
-        governor = start_governor(self.job.run.governor, run, limits, self.run.manifest.budget_left())
+        run, governor = self.run.manifest.run, self.run.start_governor(limits_of(self.job.models))
         secrets = Secrets(self.run.request.secrets)
         return Remote(run, spec.model, self.job.models[spec.model], governor, spec.batch, secrets)
 

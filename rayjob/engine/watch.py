@@ -21,13 +21,14 @@ class Watcher(threading.Thread):
     def __init__(
         self, ray: Any, governor: Any, run: str, log: EventLog, *, stall_s: float, most_failed: float | None,
         show: Callable[[], None] = lambda: None, limits: dict[str, list[str]] | None = None,
-        phase: str = "labelling", count: Callable[[], str] = str,
+        phase: str = "labelling", count: Callable[[], str] = str, budget_usd: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__(name="rayjob-watch", daemon=True)
         self.ray, self.governor, self.run_id, self.log = ray, governor, run, log
         self.stall_s, self.most_failed, self.show = stall_s, most_failed, show
         self.models_of = limits or {}
         self.phase, self.count = phase, count
+        self.budget_usd, self.budget_state = budget_usd, ""
         self.tally = Tally()
         self.base = Tally()
         self.why = ""
@@ -82,6 +83,7 @@ class Watcher(threading.Thread):
         if self.log.lost and not self.why:
             self.drain(f"storage: {self.log.lost}")
         self._notice_stall(now)
+        self._notice_budget(view)
         if last or now - self.last_event >= EVENT_S:
             self.last_event = now
             self.log.write("progress", **self._progress(tally, view))
@@ -97,6 +99,15 @@ class Watcher(threading.Thread):
         self.log.write(
             "stalled", message=message, step=step, in_flight=tally.calls_in_flight, oldest_s=round(tally.oldest_s, 1)
         )
+
+    def _notice_budget(self, view: dict[str, Any]) -> None:
+        """An event when the run begins, and whenever the budget asks for something else."""
+        if self.budget_usd is None:
+            return
+        found = view["budgets"].get(self.run_id, {})
+        if found and found["state"] != self.budget_state:
+            self.budget_state = found["state"]
+            self.log.write("budget", state=self.budget_state, spent_usd=found["spent_usd"], limit_usd=self.budget_usd)
 
     def _progress(self, tally: Tally, view: dict[str, Any]) -> dict[str, Any]:
         base = self.base

@@ -17,16 +17,25 @@ class BudgetState:
     use: str | None = None
     stop: bool = False
 
+    @property
+    def in_words(self) -> str:
+        """`ok`, or what is being done about it."""
+        done = ["skip_arbitration"] * self.skip_arbitration + [f"use {self.use}"] * (self.use is not None)
+        return ", ".join([*done, *["stop"] * self.stop]) or "ok"
+
 
 class Budget:
-    """Dollars reserved before a call and settled after it, over all clients of one run."""
+    """Dollars reserved before a call and settled after it, over all clients of one run.
 
-    def __init__(self, spec: BudgetSpec | None) -> None:
+    spent_usd: what earlier sessions of the run have spent; it counts.
+    """
+
+    def __init__(self, spec: BudgetSpec | None, spent_usd: float = 0.0) -> None:
         self._usd = spec.usd if spec else float("inf")
         early = [action for action in (spec.then if spec else ()) if action != "stop"]
         step = (1.0 - FIRST_REACTION) / max(1, len(early))
         self._early = [(FIRST_REACTION + i * step, action) for i, action in enumerate(early)]
-        self._spent: dict[str, float] = {}
+        self._spent = {"earlier": spent_usd}
         self._stopped = False
 
     @property

@@ -193,9 +193,12 @@ class Governor:
         self._lanes: dict[str, Lane] = {}
         self._budgets = {run: Budget(spec) for run, spec in (budgets or {}).items()}
 
-    def join(self, limits: Mapping[str, LimitsSpec], run: str = "", budget: BudgetSpec | None = None) -> None:
-        """A run begins or goes on: its limits count where they are stricter, its budget is its own and starts anew.
+    def join(
+        self, limits: Mapping[str, LimitsSpec], run: str = "", budget: BudgetSpec | None = None, spent_usd: float = 0.0
+    ) -> None:
+        """A run begins or goes on: its limits count where they are stricter, its budget is its own.
 
+        spent_usd: what it has spent of the budget so far.
         What had stopped a run before (a key that was denied, a provider that was down) is tried again.
         """
         for key, spec in limits.items():
@@ -204,7 +207,7 @@ class Governor:
                 self._lanes[key].forgive(self._limits[key])
         self._budgets.pop(run, None)
         if budget is not None:
-            self._budgets[run] = Budget(budget)
+            self._budgets[run] = Budget(budget, spent_usd)
 
     def exchange(self, report: Report, now: float) -> Grant:
         """Takes a client's report and says what it may do next."""
@@ -230,7 +233,11 @@ class Governor:
         """Every lane by key, and every budget by run."""
         lanes = {key: self._lanes[key].snapshot(now) for key in sorted(self._lanes)}
         budgets = {
-            run: {"spent_usd": round(budget.spent_usd, 6), "reserved_usd": round(self._reserved_usd(run), 6)}
+            run: {
+                "spent_usd": round(budget.spent_usd, 6),
+                "reserved_usd": round(self._reserved_usd(run), 6),
+                "state": budget.state().in_words,
+            }
             for run, budget in sorted(self._budgets.items())
         }
         return {"lanes": lanes, "budgets": budgets}

@@ -10,7 +10,7 @@ events.jsonl is one JSON object a line, each with `t` (unix seconds) and `event`
                    without calls is, as text), busy (true: it is at work and nothing of it can be counted)
     note           message
     stalled        message, step, in_flight, oldest_s
-    budget         state, spent_usd, limit_usd
+    budget         state (ok, or what is done about it), spent_usd, limit_usd; whenever the state changes
     stage_done     stage, rows, wall_s
     run_done       status, counts {total, done, failed}
 
@@ -257,7 +257,7 @@ class Tracker:
             eta_s=left / per_s if self.total and per_s and left >= 0 else None,
             errors=by_count(seen.get("errors") or {}),
             limits=tuple(limit_view(name, found) for name, found in sorted((seen.get("limits") or {}).items())),
-            budget=budget_text(self.budget),
+            budget=budget_text(self.budget, float(seen.get("cost_usd") or 0)),
             stuck=self.stuck(now) if is_running else "",
             notes=tuple(self.notes),
             points=tuple(self.points),

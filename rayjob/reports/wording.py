@@ -31,12 +31,12 @@ def where_stuck(event: Event) -> str:
     return f"{flying} rows in flight{held}, the oldest for {say_s(float(event.get('oldest_s') or 0))}{queued}"
 
 
-def budget_text(event: Event) -> str:
-    """`$310.20 of $500.00, skip_arbitration`; empty without a budget."""
+def budget_text(event: Event, cost_usd: float = 0.0) -> str:
+    """`$310.20 of $500.00, skip_arbitration`; empty without a budget. cost_usd: what was spent by now."""
     if not event.get("limit_usd"):
         return ""
     state = event.get("state") or ""
-    spent = f"${float(event.get('spent_usd', 0)):,.2f} of ${float(event['limit_usd']):,.2f}"
+    spent = f"${max(cost_usd, float(event.get('spent_usd', 0))):,.2f} of ${float(event['limit_usd']):,.2f}"
     return f"{spent}, {state}" if state not in ("", "ok") else spent
 
 

@@ -87,6 +87,8 @@ def test_rows_are_counted_as_their_files_appear(tmp_path: Path) -> None:
     for number in range(2):
         pq.write_table(pa.table({"uid": ["a"] * 1_500}), stage / f"{number}.parquet")
         assert count() == f"{1_500 * (number + 1):,} rows so far"
+    (stage / "2.parquet").write_bytes(b"PAR1 and no footer yet")
+    assert count() == "3,000 rows so far"
 
 
 def test_a_ticker_tells_until_its_block_ends() -> None:

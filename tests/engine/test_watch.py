@@ -30,13 +30,15 @@ class ScriptedGovernor:
     def __init__(self) -> None:
         self.is_lost = False
         self.draining = ""
+        self.budget = "ok"
         self.tally = Tally()
         self.view = SimpleNamespace(remote=lambda run: self._view)
         self.drain = SimpleNamespace(remote=lambda run, reason: lambda: self._drain(reason))
 
     def _view(self) -> dict[str, Any]:
         self._answer()
-        return {"tally": self.tally, "draining": self.draining, "lanes": {}}
+        budgets = {"run-1": {"state": self.budget, "spent_usd": 4.0}}
+        return {"tally": self.tally, "draining": self.draining, "lanes": {}, "budgets": budgets}
 
     def _drain(self, reason: str) -> None:
         self._answer()
@@ -74,3 +76,18 @@ def test_a_folder_that_is_lost_stops_the_run(tmp_path: Path) -> None:
     log.lost = "s3://bucket/run: no answer"
     watcher.poll()
     assert watcher.why == governor.draining == "storage: s3://bucket/run: no answer"
+
+
+def test_what_the_budget_asks_for_is_told_when_it_changes(tmp_path: Path) -> None:
+    watcher, governor, log = watch(tmp_path)
+    watcher.budget_usd = 5.0
+    for state in ("ok", "ok", "skip_arbitration"):
+        governor.budget = state
+        watcher.poll()
+    told = [event for event in log.events() if event["event"] == "budget"]
+    assert [(event["state"], event["spent_usd"], event["limit_usd"]) for event in told] == [
+        ("ok", 4.0, 5.0), ("skip_arbitration", 4.0, 5.0),
+    ]  # fmt: skip
+    governor.tally = Tally(cost_usd=4.5)
+    watcher.poll(last=True)
+    assert log.view().budget == "$4.50 of $5.00, skip_arbitration"

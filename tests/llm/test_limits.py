@@ -214,6 +214,21 @@ def test_reactions_come_before_the_end() -> None:
     assert seen == [(False, None), (True, None), (True, "cheap")]
 
 
+def test_a_run_that_goes_on_is_as_far_in_its_budget_as_it_was() -> None:
+    spec = BudgetSpec.model_validate({"usd": 100, "then": ["skip_arbitration", {"use": "cheap"}, "stop"]})
+    governor = Governor({"key": LimitsSpec(concurrency=100)})
+    governor.join({}, "run", spec, spent_usd=85.0)
+    assert governor.exchange(report_of("a", waiting=20, want=20), 0.0).calls == 15
+    assert governor.snapshot(0.1)["budgets"] == {
+        "run": {"spent_usd": 85.0, "reserved_usd": 15.0, "state": "skip_arbitration"}
+    }
+    governor.exchange(report_of("a", spent_usd=14.0), 0.2)
+    assert governor.snapshot(0.3)["budgets"]["run"]["state"] == "skip_arbitration, use cheap"  # type: ignore[index]
+    grant = governor.exchange(report_of("a", spent_usd=15.0, waiting=1, want=1), 0.4)
+    assert grant.stop == ("budget", "100.00 USD are spent")
+    assert governor.snapshot(0.5)["budgets"]["run"]["state"] == "skip_arbitration, use cheap, stop"  # type: ignore[index]
+
+
 def test_the_stricter_limit_counts_where_a_key_is_shared() -> None:
     one = ModelSpec(model="p/m", limits=LimitsSpec(concurrency=10, rpm=100))
     other = ModelSpec(model="p/m", temperature=0.3, limits=LimitsSpec(concurrency=20, tpm=5))
