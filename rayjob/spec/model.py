@@ -52,7 +52,12 @@ class ActorsSpec(SpecModel):
     """How many actors an LLM operator may have."""
 
     min: int = Field(default=1, ge=1, description="Actors kept even when idle.")
-    max: int | None = Field(default=None, ge=1, description="Most actors; default: one a CPU, one per 150 in flight.")
+    max: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most actors; default: the CPUs at the start less three. As many start as calls in flight need: "
+        "400 each over plain HTTP, 150 through LiteLLM.",
+    )
 
 
 class RunSpec(SpecModel):
@@ -96,7 +101,9 @@ class JobSpec(SpecModel):
     rules: RulesSpec | None = Field(default=None, description="Consistency rules: a path, or {path, evaluate}.")
     calibration: str | None = Field(default=None, description="calibration.yaml that `rayjob calibrate` wrote.")
     budget: BudgetSpec | None = Field(default=None, description="What the job may cost, and what then.")
-    ledger: LedgerSpec | None = Field(default=None, description="Where paid answers are kept; default: beside the run.")
+    ledger: LedgerSpec | None = Field(
+        default=None, description="Where paid answers are kept; default: `ledger/` in the output folder."
+    )
     run: RunSpec = Field(default=RunSpec(), description="How the run behaves.")
     output: OutputSpec = Field(description="Where the results go: a folder, or {path, rows_per_file}.")
     steps: tuple[Step, ...] = Field(default=(), description="The pipeline; order comes from what steps read and write.")
