@@ -19,7 +19,8 @@ from rayjob.vectors.trust import Trust, fit_trust
 
 Method = Literal["mean", "trust", "graph", "probe"]
 METHODS: tuple[Method, ...] = ("mean", "trust", "graph", "probe")
-#: What `match` demands of a propagated set of tags: the very same set, or no tag that is wrong.
+#: What `match` demands of a propagated set of tags: the very same set, or no tag that is wrong. No tag at all says that
+#: none applies, which is right or wrong as a whole: an empty set is always judged as `exact`.
 Match = Literal["exact", "contained"]
 
 
@@ -108,14 +109,15 @@ def choose(
     chosen = scores >= 0.5
     if not may_be_empty:
         chosen |= best & ~chosen.any(axis=1, keepdims=True)
-    right = np.where(chosen, scores, 1 - scores if match == "exact" else 1.0)
+    may_lack = chosen.any(axis=1, keepdims=True) & (match == "contained")
+    right = np.where(chosen, scores, np.where(may_lack, 1.0, 1 - scores))
     return chosen, np.prod(right, axis=1).astype(np.float32)
 
 
 def is_right(chosen: NDArray[np.bool_], truth: NDArray[np.float32], match: Match = "exact") -> NDArray[np.bool_]:
     """Per row whether the chosen tags are the true ones (`exact`), or at least none of them is wrong (`contained`)."""
-    wrong = (chosen != (truth > 0)) if match == "exact" else (chosen & (truth == 0))
-    right: NDArray[np.bool_] = ~wrong.any(axis=1)
+    may_lack = chosen.any(axis=1, keepdims=True) & (match == "contained")
+    right: NDArray[np.bool_] = ~((chosen & (truth == 0)) | (~chosen & (truth > 0) & ~may_lack)).any(axis=1)
     return right
 
 

@@ -168,3 +168,11 @@ def test_confidence_of_a_set_and_what_counts_as_right():
     assert not is_right(chosen, np.array([[1, 1]], np.float32), "exact")[0]
     assert is_right(chosen, np.array([[1, 1]], np.float32), "contained")[0]
     assert not is_right(chosen, np.array([[0, 1]], np.float32), "contained")[0]
+
+
+def test_no_tag_at_all_is_right_only_where_none_is_true_also_if_a_part_of_the_tags_will_do():
+    scores = np.array([[0.1, 0.3], [0.9, 0.3]], np.float32)
+    chosen, confidence = choose(scores, True, True, "contained")
+    assert confidence == pytest.approx([0.9 * 0.7, 0.9])
+    assert is_right(chosen, np.array([[0, 1], [1, 1]], np.float32), "contained").tolist() == [False, True]
+    assert is_right(chosen, np.zeros((2, 2), np.float32), "contained").tolist() == [True, False]
