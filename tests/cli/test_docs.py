@@ -7,6 +7,7 @@ import re
 from types import ModuleType
 
 import pytest
+import yaml
 
 from tests.shared_data import ROOT
 
@@ -41,3 +42,17 @@ def test_the_example_of_the_spec_page_is_a_spec() -> None:
 
     (example,) = re.findall(r"```yaml\n(.+?)```", make_docs.read("docs/spec.md"), re.DOTALL)
     assert load_spec(example, "docs/spec.md").job.name == "code-sft"
+
+
+def test_the_examples_of_the_input_and_limits_pages_are_accepted() -> None:
+    from rayjob.spec.models import BudgetSpec, ModelSpec
+    from rayjob.spec.prepare import InputSpec, PrepareStep
+
+    given, limits = (
+        yaml.safe_load(re.findall(r"```yaml\n(.+?)```", make_docs.read(page), re.DOTALL)[0])
+        for page in ("docs/input.md", "docs/limits.md")
+    )
+    InputSpec.model_validate(given["input"])
+    PrepareStep.model_validate(given["steps"][0]["prepare"])
+    ModelSpec.model_validate(limits["models"]["worker"])
+    BudgetSpec.model_validate(limits["budget"])
