@@ -34,8 +34,10 @@ class Embedder:
         if place == "cuda" and not torch.cuda.is_available():
             raise EmbedderError("device: cuda, but torch sees no GPU here; use device: auto or cpu")
         self.batch = batch
+        #: The numbers it computes in, float32 or bfloat16: vectors differ by them.
+        self.compute = compute if compute != "auto" else ("bfloat16" if place == "cuda" else "float32")
         self._model = _load(model, place)
-        if compute == "bfloat16" or (compute == "auto" and place == "cuda"):
+        if self.compute == "bfloat16":
             self._model = self._model.to(torch.bfloat16)
         if max_tokens is not None:
             self._model.max_seq_length = min(max_tokens, self._model.max_seq_length or max_tokens)

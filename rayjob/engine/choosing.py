@@ -103,8 +103,8 @@ class Choosing:
         pool = pool_of(self.run.ray.cluster_resources(), self.job.run.gpus_per_actor, len(left))
         numbers = [{"item": part.number} for part in left]
         judged = self.run.ray.data.from_items(numbers, override_num_blocks=len(left)).map_batches(
-            JudgePart, fn_constructor_args=(work,), batch_size=1, concurrency=pool.actors, num_cpus=pool.cpus,
-            num_gpus=pool.gpus,
+            JudgePart, fn_constructor_args=(work,), batch_size=1, num_cpus=pool.cpus, num_gpus=pool.gpus,
+            compute=self.run.ray.data.ActorPoolStrategy(size=pool.actors),
         )  # fmt: skip
         for done in judged.iter_rows():
             counter.add(done["rows"])

@@ -42,6 +42,8 @@ class EmbeddingStoppedError(PartlyEmbeddedError):
 class RemoteNetwork:
     """Texts in, vectors out, as any network; the event loop that calls need lives in a thread of its own."""
 
+    compute = "remote"
+
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
         self.tally = Tally()

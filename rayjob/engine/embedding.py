@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from rayjob.engine.embed_remote import EmbeddingStoppedError, Remote, RemoteNetwork
 from rayjob.engine.parts import Part
 from rayjob.spec.spread import EmbedStep
-from rayjob.steps.embed import Embed, EmbedTexts, read_vectors, vector_column
+from rayjob.steps.embed import Embed, read_vectors, vector_column
 from rayjob.store import files
 from rayjob.store.parquetwrite import write_parquet
+
+if TYPE_CHECKING:
+    from rayjob.choice.embedder import Embedder
 
 ROWS_A_CALL = 1_024
 SORTED = orjson.OPT_SORT_KEYS
@@ -42,25 +45,28 @@ class EmbedWork:
         """The vectors of a part: columns place (row within the part), uid, vector; rows that failed are left out."""
         return f"{self.stage}/{part.name}.parquet"
 
-    def identity(self) -> str:
-        """What of the settings decides a vector: another model, compute type or length limit gives other numbers."""
+    def identity(self, compute: str) -> str:
+        """What decides a vector: another model, another length limit, or numbers of another kind to compute in."""
         if self.remote is not None:
             return f"{self.remote.model.model}|{orjson.dumps(self.remote.model.params, option=SORTED).decode()}"
-        return f"{self.spec.model}|{self.spec.compute}|{self.spec.max_tokens}"
+        return f"{self.spec.model}|{compute}|{self.spec.max_tokens}"
 
 
 class VectorFiles:
-    """A VectorStore in a folder of Parquet files, each sorted by key. Sees what others wrote before it was opened."""
+    """A VectorStore in a folder of Parquet files, each sorted by key; several actors write to it at the same time."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.segments = [(file, _keys_of(file)) for file in files.list_folder(uri) if file.endswith(".parquet")]
+        self.segments: dict[str, NDArray[np.bytes_]] = {}
 
     def load(self, keys: Sequence[str]) -> Mapping[str, Vectors]:
-        """The vectors of those keys that are here."""
+        """The vectors of those keys that are here by now."""
+        for file in files.list_folder(self.uri):
+            if file.endswith(".parquet") and file not in self.segments:
+                self.segments[file] = _keys_of(file)
         wanted = np.array(sorted(set(keys)), dtype="S32")
         found: dict[str, Vectors] = {}
-        for file, known in self.segments:
+        for file, known in self.segments.items():
             places = np.minimum(np.searchsorted(known, wanted), max(0, len(known) - 1))
             hits = np.flatnonzero(known[places] == wanted) if len(known) else np.empty(0, np.int64)
             if len(hits):
@@ -76,7 +82,7 @@ class VectorFiles:
         table = pa.table({"key": keys, "vector": vector_column(np.stack([vectors[key] for key in keys]))})
         file = f"{self.uri}/{uuid.uuid4().hex}.parquet"
         write_parquet(file, table)
-        self.segments.append((file, np.array(keys, dtype="S32")))
+        self.segments[file] = np.array(keys, dtype="S32")
 
 
 def _keys_of(file: str) -> NDArray[np.bytes_]:
@@ -90,7 +96,8 @@ class EmbedPart:
     def __init__(self, work: EmbedWork) -> None:
         self.remote = RemoteNetwork(work.remote) if work.remote is not None else None
         self.work = work
-        self.embed = Embed(work.spec, self.remote or load(work.spec), VectorFiles(work.kept), work.identity())
+        network = self.remote or load(work.spec)
+        self.embed = Embed(work.spec, network, VectorFiles(work.kept), work.identity(network.compute))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         return {"rows": np.array([self._part(self.work.parts[int(item)]) for item in batch["item"]])}
@@ -131,7 +138,7 @@ class EmbedPart:
         return np.stack([row["vector"] for row in self.embed(rows)])
 
 
-def load(spec: EmbedStep) -> EmbedTexts:
+def load(spec: EmbedStep) -> Embedder:
     """The network of our own."""
     from rayjob.choice.embedder import Embedder  # imports torch: only in the actor
 
@@ -195,7 +202,7 @@ def run_embed(
         EmbedPart,
         fn_constructor_args=(work,),
         batch_size=1,
-        concurrency=pool.actors,
+        compute=ray.data.ActorPoolStrategy(size=pool.actors),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )

@@ -84,10 +84,10 @@ class Spreading:
         """Vectors of every row that could be read; the others go to failures/."""
         if self.run.is_done(stage):
             return
-        work = EmbedWork(
-            self.settings("embed"), tuple(self.parts), self.folder.stage(stage.name), self.folder.at("vectors"),
-            self._remote(),
-        )  # fmt: skip
+        remote = self._remote()
+        # What was paid for stands with the paid answers, for every run that shares them.
+        kept = f"{self.job.ledger.path}/vectors" if remote and self.job.ledger else self.folder.at("vectors")
+        work = EmbedWork(self.settings("embed"), tuple(self.parts), self.folder.stage(stage.name), kept, remote)
         share, ray = self.job.run.gpus_per_actor, self.run.ray
         counter = RowCounter(sum(part.rows for part in self.parts))
         if work.remote is None:

@@ -7,8 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rayjob.engine.embedding import VectorFiles
 from rayjob.engine.spreading import Spreading
 from tests.cli.commands import call
 from tests.engine.rig import TOPIC, Job
@@ -104,6 +106,24 @@ def test_a_run_cut_off_between_stages_pays_nothing_twice(
     assert job.manifest()["counts"] == {"total": 80, "done": 80, "failed": 0, "left": 0}
     assert said["intent"] == sum(any(one["step"] == "first" for one in row["calls"]) for row in rows)
     assert [bought for bought, _ in stats(job)["spreading"]["curve"]] == [23, 26, 30]
+
+
+def test_runs_that_share_a_ledger_share_paid_vectors(cluster: str, tmp_path: Path) -> None:
+    with serve(Script(answer=Answers(), embed=embed)) as server:
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            job = job_of(tmp_path / name, server.url)
+            assert job.call(sets=[f"ledger={{path: {tmp_path / 'paid'}}}"]).code == 0
+        texts = [text for body in server.bodies for text in body.get("input", ())]
+    assert len(texts) == len(set(texts)) == 80
+    assert stats(job)["spreading"]["embedding"] == {"calls": 0, "tokens": 0, "cost_usd": 0.0}
+
+
+def test_vectors_of_another_actor_are_seen_by_one_that_was_there_before(tmp_path: Path) -> None:
+    mine, other = VectorFiles(str(tmp_path)), VectorFiles(str(tmp_path))
+    assert mine.load(["a" * 32]) == {}
+    other.save({"a" * 32: np.array([1, 2], np.float32)})
+    assert mine.load(["a" * 32])["a" * 32].tolist() == [1, 2]
 
 
 def crash(self: Spreading, stage: Any) -> None:
