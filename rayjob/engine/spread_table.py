@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rayjob.steps.embed import read_vectors
 from rayjob.store import files
-from rayjob.vectors.check import SpreadError
+from rayjob.vectors.check import SpreadError, not_finite
 
 Ints = NDArray[np.int64]
 
@@ -42,7 +42,10 @@ class SpreadTable:
 
 
 def open_table(uris: Sequence[str], scratch: str) -> SpreadTable:
-    """Read the embed stage's files, one at a time, into a memory map at `scratch`. Raises SpreadError without rows."""
+    """Read the embed stage's files, one at a time, into a memory map at `scratch`.
+
+    Raises SpreadError where there is no row, or where vectors are not finite.
+    """
     sizes, width, dtype = [], 0, np.dtype(np.float32)
     for uri in uris:
         with files.open_input(uri) as source:
@@ -55,13 +58,20 @@ def open_table(uris: Sequence[str], scratch: str) -> SpreadTable:
     if not width:
         raise SpreadError("no row could be embedded: every row failed before, or the input is empty")
     vectors = open_memmap(scratch, mode="w+", dtype=dtype, shape=(int(starts[-1]), width))
-    uids, places = [], []
+    uids, places, bad = [], [], list[str]()
     for uri, start, size in zip(uris, starts, sizes, strict=False):
         if size:
             with files.open_input(uri) as source:
                 table = pq.read_table(source)
             vectors[start : start + size] = read_vectors(table["vector"])
             uids.append(table["uid"].cast(pa.string()))
+            bad += [uid for uid in uids[-1].filter(pa.array(not_finite(vectors[start : start + size]))).to_pylist()]
             places.append(table["place"].to_numpy())
+    if bad:
+        shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+        raise SpreadError(
+            f"{len(bad)} of {len(vectors)} vectors hold NaN or infinity: {shown}; take these rows out of the input, or "
+            f"embed with compute: float32 or another model into another output"
+        )
     return SpreadTable(vectors, pa.chunked_array([chunk for found in uids for chunk in found.chunks]), starts,
                        np.concatenate(places).astype(np.int64))  # fmt: skip

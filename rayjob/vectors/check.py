@@ -42,13 +42,17 @@ def check_vectors(vectors: Floats) -> None:
         raise SpreadError("there are no rows to spread labels over")
     bad: list[int] = []
     for part in blocks(len(vectors)):
-        broken = ~np.isfinite(np.asarray(vectors[part], np.float32)).all(axis=1)
-        bad.extend(int(row) + part.start for row in np.flatnonzero(broken))
+        bad.extend(int(row) + part.start for row in np.flatnonzero(not_finite(vectors[part])))
     if bad:
         raise SpreadError(
             f"{len(bad)} of {len(vectors)} vectors hold NaN or infinity; embed these rows again or leave them out",
             tuple(bad),
         )
+
+
+def not_finite(vectors: Floats) -> Bools:
+    """(n,) True where a vector holds NaN or infinity."""
+    return np.asarray(~np.isfinite(np.asarray(vectors, np.float32)).all(axis=1))
 
 
 def unit(vectors: Floats) -> NDArray[np.float32]:

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rayjob.engine.embedding import VectorFiles
+from rayjob.engine.spread_table import open_table
 from rayjob.engine.spreading import Spreading
+from rayjob.steps.embed import vector_column
+from rayjob.store.parquetwrite import write_parquet
+from rayjob.vectors.check import SpreadError
 from tests.cli.commands import call
 from tests.engine.rig import TOPIC, Job
 from tests.engine.test_spread_run import assert_right, make
@@ -124,6 +129,16 @@ def test_vectors_of_another_actor_are_seen_by_one_that_was_there_before(tmp_path
     assert mine.load(["a" * 32]) == {}
     other.save({"a" * 32: np.array([1, 2], np.float32)})
     assert mine.load(["a" * 32])["a" * 32].tolist() == [1, 2]
+
+
+def test_vectors_that_are_no_numbers_are_named_by_their_rows(tmp_path: Path) -> None:
+    vectors = np.ones((9, 2), np.float32)
+    vectors[3, 1], vectors[2:9, 0] = np.inf, np.nan
+    uri = str(tmp_path / "part.parquet")
+    uids = [f"a.jsonl#{row}#0" for row in range(9)]
+    write_parquet(uri, pa.table({"place": range(9), "uid": uids, "vector": vector_column(vectors)}))
+    with pytest.raises(SpreadError, match=r"7 of 9 vectors hold NaN or infinity: a.jsonl#2#0, .* and 2 more; take"):
+        open_table([uri], str(tmp_path / "vectors.npy"))
 
 
 def crash(self: Spreading, stage: Any) -> None:
