@@ -65,7 +65,7 @@ def open_table(uris: Sequence[str], scratch: str) -> SpreadTable:
                 table = pq.read_table(source)
             vectors[start : start + size] = read_vectors(table["vector"])
             uids.append(table["uid"].cast(pa.string()))
-            bad += [uid for uid in uids[-1].filter(pa.array(not_finite(vectors[start : start + size]))).to_pylist()]
+            bad += uids[-1].filter(pa.array(not_finite(vectors[start : start + size]))).to_pylist()
             places.append(table["place"].to_numpy())
     if bad:
         shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
