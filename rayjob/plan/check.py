@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from rayjob.plan.check_spread import find_spread_problems
 from rayjob.plan.compile import CycleError, compile_steps, find_missing
 from rayjob.plan.describe import describe_steps
 from rayjob.plan.graph import Plan, PlannedStep
@@ -14,7 +15,7 @@ from rayjob.spec.label import ArbitrateStep, LabelStep, MapStep
 from rayjob.spec.load import LoadedSpec
 from rayjob.spec.model import JobSpec
 from rayjob.spec.models import ModelSpec, UseSpec
-from rayjob.spec.spread import AskStep, EmbedStep, PropagateStep
+from rayjob.spec.spread import AskStep, PropagateStep
 from rayjob.spec.wording import unknown
 from rayjob.spec.yamltext import Path
 
@@ -45,7 +46,8 @@ def find_problems(loaded: LoadedSpec, resolved: Resolved) -> list[Problem]:
         *_thresholds(loaded),
         *_names(loaded),
         *_budget(loaded),
-        *_unfit(loaded, resolved),
+        *_unfit(loaded),
+        *find_spread_problems(loaded, resolved),
     ]
 
 
@@ -191,29 +193,26 @@ def _unlabelled(loaded: LoadedSpec, labelled: set[str], have: Sequence[str]) -> 
                     yield loaded.text.problem((*path, *where), f"no step labels '{name}', so there is nothing to doubt")
 
 
-def _unfit(loaded: LoadedSpec, resolved: Resolved) -> Iterator[Problem]:
-    """Steps that a run could not carry out as they are written."""
+#: Kinds of step that have no place beside those that label rows: they write the rows in their own way.
+APART = ("choose", "generate")
+#: Kinds of step of which a spec has one: of a second, a run would take the name and not the settings.
+ONCE = frozenset({"prepare", "embed", "cluster", "represent", "ask", "propagate", "pair", "train_choice", *APART})
+
+
+def _unfit(loaded: LoadedSpec) -> Iterator[Problem]:
+    """Steps that a run could not carry out beside the others."""
     others = [step.kind for step in loaded.job.steps if step.kind in ("label", "ask")]
+    first: dict[str, int] = {}
     for index, step in enumerate(loaded.job.steps):
-        path, settings = loaded.step_path(index), step.settings
-        if isinstance(settings, EmbedStep) and settings.model in loaded.job.models:
-            message = _no_embedder(loaded.job.models[settings.model])
-            if message:
-                yield loaded.text.problem((*path, "model"), message)
-        if isinstance(settings, AskStep) and settings.source != "label" and not resolved.job.taxonomy:
-            yield loaded.text.problem(
-                path, "answers are checked against pools; give `taxonomy:`, a folder of dimensions"
-            )
-        if isinstance(settings, ChooseStep) and others:
-            message = f"choose and {others[0]} write the same rows; put choose into a spec of its own"
+        path = loaded.step_path(index)
+        if step.kind in APART and others:
+            message = f"{step.kind} and {others[0]} each write the run's rows; put {step.kind} into a spec of its own"
             yield loaded.text.problem(path, message)
-
-
-def _no_embedder(model: ModelSpec) -> str:
-    """Why a model of the spec cannot embed; empty where it may."""
-    if model.is_offline:
-        return f"{model.model} ranks tags and does not embed; give 'offline' for the network that comes with rayjob"
-    return "embedding goes call by call; take `mode: batch` off the model" if model.mode == "batch" else ""
+        if step.kind in ONCE and step.kind in first:
+            line = loaded.text.line_of(loaded.step_path(first[step.kind]))
+            message = f"{step.kind} stands on line {line} already, and a spec has one; keep one"
+            yield loaded.text.problem(path, message)
+        first.setdefault(step.kind, index)
 
 
 def _names(loaded: LoadedSpec) -> Iterator[Problem]:
@@ -222,8 +221,6 @@ def _names(loaded: LoadedSpec) -> Iterator[Problem]:
         if step.name in seen:
             where = (*loaded.step_path(index), "name")
             yield loaded.text.problem(where, f"two steps are called '{step.name}'; give one of them another name")
-        elif step.kind == "prepare" and any(other.kind == "prepare" for other in loaded.job.steps[:index]):
-            yield loaded.text.problem(loaded.step_path(index), "prepare stands twice; keep one")
         seen.setdefault(step.name, index)
 
 

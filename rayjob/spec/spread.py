@@ -94,7 +94,10 @@ class RepresentStep(SpecModel):
         default="kmeans", description="How representatives are chosen."
     )
     budget: float = Field(
-        default=0.05, gt=0, description="Labels to buy, audit included; below 1: a share of the rows."
+        default=0.05,
+        gt=0,
+        allow_inf_nan=False,
+        description="Labels to buy, audit included; below 1: a share of the rows.",
     )
     audit_share: Share | None = Field(
         default=None,
@@ -132,9 +135,16 @@ class AskStep(SpecModel):
         alias="from",
         description="label: the label steps of this spec. sheet: a CSV that people fill in. truth: record fields.",
     )
-    dimensions: tuple[str, ...] | None = Field(default=None, description="Only these; default: all of the taxonomy.")
+    dimensions: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Only these. Default: all that label steps label (from: label), all of the taxonomy (sheet), those "
+        "of `fields` (truth).",
+    )
     sheet: str | None = Field(
-        default=None, description="With from: sheet. The CSV, relative to the spec; written first, then waited for."
+        default=None,
+        min_length=1,
+        description="With from: sheet. The CSV, relative to the spec; written first, then waited for.",
     )
     fields: dict[str, str] = Field(
         default={},
@@ -147,6 +157,10 @@ class AskStep(SpecModel):
             raise ValueError("`sheet: review.csv` belongs to `from: sheet`, and that needs it")
         if (self.source == "truth") != bool(self.fields):
             raise ValueError("`fields: {dimension: field}` belongs to `from: truth`, and that needs it")
+        if not all(self.fields.values()):
+            raise ValueError("a dimension of `fields` has no field: write {dimension: field}")
+        if len(set(self.dimensions or ())) < len(self.dimensions or ()):
+            raise ValueError("a dimension stands twice in dimensions")
         return self
 
 
@@ -160,7 +174,9 @@ class PropagateStep(SpecModel):
     neighbours: int = Field(
         default=20, ge=1, le=1000, description="Labelled neighbours that the trust formula looks at."
     )
-    decay: float | None = Field(default=None, gt=0, description="λ of the trust formula; default: fitted.")
+    decay: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="λ of the trust formula; default: fitted."
+    )
     precision: float = Field(default=0.95, gt=0, lt=1, description="Least precision of accepted labels.")
     risk: float = Field(default=0.05, gt=0, lt=1, description="Probability of falling short of it, at most.")
     match: Literal["exact", "contained"] = Field(
