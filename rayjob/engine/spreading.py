@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +15,12 @@ import pyarrow.parquet as pq
 
 from rayjob.engine.answering import Answering
 from rayjob.engine.bought import Bought, read_bought, read_chosen, write_chosen
-from rayjob.engine.columns import PREPARED, split_failures
-from rayjob.engine.embed_remote import Remote
-from rayjob.engine.embedding import EmbedWork, run_embed, sum_spent
-from rayjob.engine.operator import Secrets
+from rayjob.engine.embed_stage import EmbedStage
 from rayjob.engine.parts import Part, list_parts, write_subset
 from rayjob.engine.spread_blocks import SpreadWork, spread_part
 from rayjob.engine.spread_report import write_summary
 from rayjob.engine.spread_table import SpreadTable, open_table
 from rayjob.engine.ticker import RowCounter
-from rayjob.llm.limits import limits_of
 from rayjob.plan.graph import Stage
 from rayjob.spec.spread import AskStep, ClusterStep, EmbedStep, PropagateStep, RepresentStep
 from rayjob.steps.cluster import Cluster
@@ -82,45 +78,8 @@ class Spreading:
 
     def embed(self, stage: Stage) -> None:
         """Vectors of every row that could be read; the others go to failures/."""
-        if self.run.is_done(stage):
-            return
-        remote = self._remote()
-        # What was paid for stands with the paid answers, for every run that shares them.
-        kept = f"{self.job.ledger.path}/vectors" if remote and self.job.ledger else self.folder.at("vectors")
-        work = EmbedWork(self.settings("embed"), tuple(self.parts), self.folder.stage(stage.name), kept, remote)
-        share, ray = self.job.run.gpus_per_actor, self.run.ray
-        counter = RowCounter(sum(part.rows for part in self.parts))
-        if work.remote is None:
-            with self.run.telling("embedding", counter):
-                run_embed(ray, work, share, lambda: self.run.why, counter.add)
-        else:
-            run = partial(run_embed, ray, work, share, self._ending, counter.add)
-            self.run.watch(work.remote.governor, run, "embedding", counter)
-        if self.run.why:
-            return
-        self._pass_failures(stage)
-        facts = {"rows": sum(part.rows for part in self.parts), "parts": len(self.parts), **sum_spent(work)}
-        self.run.finish_stage(stage, facts)
-
-    def _remote(self) -> Remote | None:
-        """The model of the spec that embeds, within its limits and the budget; None for a network of our own."""
-        spec: EmbedStep = self.settings("embed")
-        if spec.model not in self.job.models:
-            return None
-        run, governor = self.run.manifest.run, self.run.start_governor(limits_of(self.job.models))
-        secrets = Secrets(self.run.request.secrets)
-        return Remote(run, spec.model, self.job.models[spec.model], governor, spec.batch, secrets)
-
-    def _ending(self) -> str:
-        """Why the run is to end, also while a stage is being watched."""
-        return self.run.why or (self.run.watcher.why if self.run.watcher is not None else "")
-
-    def _pass_failures(self, stage: Stage) -> None:
-        for part in self.parts:
-            table = part.read([name for name in PREPARED.names if name not in ("transcript", "query", "answer")])
-            _, bad = split_failures(table)
-            if bad.num_rows:
-                write_parquet(self.folder.at("failures", f"{stage.name}-{part.name}.parquet"), bad)
+        if not self.run.is_done(stage):
+            EmbedStage(self.run, self.settings("embed"), tuple(self.parts)).execute(stage)
 
     def cluster(self, stage: Stage) -> None:
         """A cluster for each row, in the table's order."""
