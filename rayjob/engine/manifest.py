@@ -30,7 +30,7 @@ from rayjob.store.runfolder import RunFolder
 
 NAME = "run.json"
 PACKAGES = ("rayjob", "ray", "litellm", "pyarrow")
-#: What a change of spec starts anew; the ledger stays, so that nothing is paid twice.
+#: What a change of spec deletes; the ledger stays, so that nothing is paid twice.
 RESTARTED = ("labels", "failures", "stages", "checkpoints")
 
 
@@ -76,8 +76,7 @@ class Manifest:
         if changed and not resume_changed:
             raise ChangedSpecError(folder.path, differences(old.get("parts", {}), parts))
         if changed:
-            for name in RESTARTED:
-                files.delete_folder(folder.at(name))
+            start_anew(folder, len(old.get("sessions", ())))
         counts = {} if changed else old.get("counts", {})
         spent = spent_before(folder, old)
         before = Tally(**{name: spent[name] for name in SPENT if name in spent})
@@ -148,6 +147,16 @@ class Manifest:
                 "spec": dump_spec(self.resolved.job), "plan_text": show_tree(self.plan, self.resolved),
             },
         )  # fmt: skip
+
+
+def start_anew(folder: RunFolder, sessions: int) -> None:
+    """Delete what another spec made. Its review sheets hold the answers of people and labels of its models: they are
+    set aside as `review-N/` after N sessions, so that nobody's work is lost and no label is taken for a person's."""
+    for name in RESTARTED:
+        files.delete_folder(folder.at(name))
+    for uri in files.list_folder(folder.at("review")):
+        files.write_atomic(folder.at(f"review-{sessions}", uri.rpartition("/")[2]), files.read_bytes(uri))
+        files.delete(uri)
 
 
 #: Of sessions that ended without a last word: their sums stand in the events alone.

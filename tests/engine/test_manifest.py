@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from rayjob.engine.manifest import file_parts, spent_before
+from rayjob.engine.manifest import file_parts, spent_before, start_anew
 from rayjob.spec.choice import ChooseStep, TrainChoiceStep
 from rayjob.spec.model import JobSpec, OutputSpec, Step
 from rayjob.spec.prepare import InputSpec
@@ -60,3 +60,14 @@ def test_the_content_of_weights_pairs_and_other_domains_counts(tmp_path: Path) -
     assert [part for part, digest in file_parts(job).items() if digest != before[part]] == ["file choose.weights"]
     (tmp_path / "pairs.jsonl").unlink()
     assert "file train_choice.pairs" not in file_parts(job)
+
+
+def test_a_restart_sets_the_old_review_sheet_aside(tmp_path: Path) -> None:
+    for name in ("labels", "stages", "ledger", "review"):
+        (tmp_path / name).mkdir()
+    for said in ("first", "second"):
+        (tmp_path / "review" / "propagate.csv").write_text(said)
+        start_anew(RunFolder(str(tmp_path)), len(said))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger", "review", "review-5", "review-6"]
+    assert (tmp_path / "review-5" / "propagate.csv").read_text() == "first"
+    assert list((tmp_path / "review").iterdir()) == []
