@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pyarrow.parquet as pq
 
-from rayjob.engine.spread_blocks import finish_rows
+from rayjob.engine.spread_blocks import finish_rows, write_or_delete
 from rayjob.labels.tags import LabelValue
 from rayjob.plan.graph import Stage
 from rayjob.spec.base import Problem, SpecError
 from rayjob.spec.spread import AskStep
-from rayjob.steps.ask import Answered, SheetProblem, read_sheet, read_truth, write_sheet
+from rayjob.steps.ask import SKIP, Answered, SheetProblem, read_sheet, read_truth, write_sheet
 from rayjob.store import files
-from rayjob.store.parquetwrite import write_parquet
+from rayjob.store.parquetread import read_batches
 from rayjob.vectors.represent import Chosen
 
 if TYPE_CHECKING:
@@ -72,41 +72,43 @@ class Answering:
         name = f"{stage}-round-{number}"
         if self.folder.read_json(f"stages/{stage}/{name}.json") is not None:
             return
-        self._subset(name, self._chosen(number))
-        rows = list(self._rows(f"stages/{name}"))
+        _, rows, _ = self._subset(name, self._chosen(number))
+        folder = f"stages/{name}"
         is_truth = self.spec.source == "truth"
-        found = self._truth(rows) if is_truth else self._sheet(self._sheet_of(number), rows)
+        found = self._truth(folder) if is_truth else self._sheet(sheet_of(self.spec.sheet or "", number), folder)
         if found is None or self.run.why:
             return
-        self._write(f"{name}.parquet", rows, found.labels)
-        facts = {"rows": len(rows), "labelled": len(found.labels)}
+        self._write(f"{name}.parquet", self._rows(self.folder.parquet(folder)), found)
+        self._note(stage, name, rows, found)
+
+    def _note(self, stage: str, name: str, rows: int, found: Answered) -> None:
+        """Mark what came back as taken."""
+        labelled = sum(any(label is not None for label in labels.values()) for labels in found.labels.values())
+        facts = {"rows": rows, "labelled": labelled}
         self.folder.write_json(f"stages/{stage}/{name}.json", facts)
         self.run.log.write("note", message=f"{name}: {facts['labelled']} of {facts['rows']} rows have a label")
 
-    def _rows(self, folder: str) -> Iterable[Row]:
-        for uri in self.folder.parquet(folder):
-            with files.open_input(uri) as source:
-                yield from pq.read_table(source).to_pylist()
+    def _rows(self, uris: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Row]:
+        for uri in uris:
+            for batch in read_batches(uri, columns):
+                yield from batch.to_pylist()
 
-    def _truth(self, rows: Sequence[Row]) -> Answered:
+    def _truth(self, folder: str) -> Answered:
+        rows = self._rows(self.folder.parquet(folder), ["uid", "metadata"])
         found = read_truth(rows, self.spec.fields, self.dims)
         if found.problems:
             raise SpecError([_problem(problem, 0) for problem in found.problems])
         return found
 
-    def _sheet_of(self, number: int) -> str:
-        """The sheet of a round; later rounds have one of their own."""
-        assert self.spec.sheet is not None
-        stem, dot, end = self.spec.sheet.rpartition(".")
-        return f"{stem}-{number + 1}{dot}{end}" if number else self.spec.sheet
-
-    def _sheet(self, uri: str, rows: Sequence[Row]) -> Answered | None:
+    def _sheet(self, uri: str, folder: str) -> Answered | None:
         """What people wrote; None where the sheet has just gone out. Raises SpecError with every cell to mend."""
+        parts = self.folder.parquet(folder)
+        asked = [row["uid"] for row in self._rows(parts, ["uid"])]
         if not files.exists(uri):
-            files.write_atomic(uri, write_sheet(rows, self.dims))
-            self._wait(uri, len(rows))
+            files.write_atomic(uri, write_sheet(self._rows(parts), self.dims))
+            self._wait(uri, len(asked))
             return None
-        found = read_sheet(uri, files.read_bytes(uri), [row["uid"] for row in rows], self.dims)
+        found = read_sheet(uri, files.read_bytes(uri), asked, self.dims)
         if found.problems:
             raise SpecError([_problem(problem, problem.row) for problem in found.problems])
         if found.open:
@@ -114,28 +116,47 @@ class Answering:
         return found
 
     def _wait(self, uri: str, rows: int) -> None:
-        self.run.why = f"waiting for review sheet {uri}: {rows} rows are open; fill in their labels"
+        self.run.why = (
+            f"waiting for review sheet {uri}: {rows} rows are open; fill in their labels, {SKIP} where nobody can tell"
+        )
 
     def review_rest(self, stage: Stage) -> None:
-        """A sheet of the rows that `propagate` did not accept; what people filled in is labelled."""
-        rows = list(self._rows(f"stages/{stage.name}/rest"))
-        if not rows:
+        """A sheet of the rows that `propagate` did not accept; what people filled in is labelled, until all is."""
+        folder = f"stages/{stage.name}/rest"
+        parts = self.folder.parquet(folder)
+        if not parts or self.folder.read_json(f"stages/{stage.name}/review.json") is not None:
             return
-        found = self._sheet(self.folder.at("review", f"{stage.name}.csv"), rows)
-        if found is not None:
-            self._write(f"{stage.name}-review.parquet", rows, found.labels)
+        found = self._sheet(self.folder.at("review", f"{stage.name}.csv"), folder)
+        if found is None:
+            return
+        files.delete(self.folder.at("labels", f"{stage.name}-review.parquet"))  # of a version that wrote one file
+        for uri in parts:
+            self._write(f"{stage.name}-review-{os.path.basename(uri)}", self._rows([uri]), found)
+        if not found.open:
+            self._note(stage.name, "review", len(found.labels), found)
 
-    def _write(self, name: str, rows: Sequence[Row], labels: Mapping[str, Mapping[str, LabelValue]]) -> None:
-        known = [row for row in rows if row["uid"] in labels]
-        given = [{**row, "given": judged(labels[row["uid"]], row)} for row in known]
-        table = finish_rows(given, self.resolved)
-        if table.num_rows:
-            write_parquet(self.folder.at("labels", name), table)
+    def _write(self, name: str, rows: Iterable[Row], found: Answered) -> None:
+        given = [{**row, "given": judged(found.labels[row["uid"]], row)} for row in rows if row["uid"] in found.labels]
+        write_or_delete(self.folder.at("labels", name), finish_rows(given, self.resolved))
 
 
-def judged(labels: Mapping[str, LabelValue], row: Row) -> str:
+def sheet_of(sheet: str, number: int) -> str:
+    """The sheet of a round; later rounds have one of their own."""
+    if not number:
+        return sheet
+    stem, end = os.path.splitext(sheet)
+    name = f"{stem}-{number + 1}{end}"
+    # Once the name was cut at the last dot of the whole path: a sheet that went out so is still taken.
+    stem, dot, end = sheet.rpartition(".")
+    old = f"{stem}-{number + 1}{dot}{end}"
+    return old if not files.exists(name) and files.exists(old) else name
+
+
+def judged(answers: Mapping[str, LabelValue | None], row: Row) -> str:
     """A person's labels, or the truth's, as `given`: nothing is surer. One that was spread to the row and stayed as it
-    was keeps its confidence and where it came from."""
+    was keeps its confidence and where it came from; a dimension that was not judged has neither label nor confidence.
+    """
+    labels = {name: label for name, label in answers.items() if label is not None}
     before = orjson.loads(row.get("given") or "{}")
     spread = before.get("labels", {})
     kept = {name for name, label in labels.items() if name in spread and spread[name] == label}
@@ -146,4 +167,4 @@ def judged(labels: Mapping[str, LabelValue], row: Row) -> str:
 
 
 def _problem(found: SheetProblem, line: int) -> Problem:
-    return Problem(found.file, line, found.column, f"{found.value!r} is not {found.accepted}")
+    return Problem(found.file, line, found.column, found.message)

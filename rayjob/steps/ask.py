@@ -5,21 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from rayjob.labels.csvtext import decode_csv, find_delimiter
-from rayjob.labels.tags import LabelValue, squash
+from rayjob.labels.tags import LabelValue
 from rayjob.labels.taxonomy import Dimension
+from rayjob.steps.ask_pool import NotInPoolError, Pool
 
 Row = Mapping[str, Any]
 
 #: Columns of the sheet before those of the dimensions.
 UID, TEXT = "uid", "text"
-_SEPARATOR = re.compile(r"[;,|\n]")
 _MOST_CHARS = 30_000  # a spreadsheet cell holds 32,767
+#: What a person writes into a cell that nobody can judge.
+SKIP = "?"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,66 +35,92 @@ class SheetProblem:
     accepted: str
 
     def __str__(self) -> str:
-        return f"{self.file}: row {self.row}, column {self.column}: {self.value!r} is not {self.accepted}"
+        return f"{self.file}: row {self.row}, column {self.column}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """What stands there and what would be accepted."""
+        return f"{self.value!r} is not {self.accepted}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Labels by uid and dimension, what is wrong, and which asked uids are still open (a cell empty or wrong)."""
+    """Labels by uid and dimension, what is wrong, and which asked uids are still open (a cell empty or wrong).
 
-    labels: Mapping[str, Mapping[str, LabelValue]]
+    A row with labels has every dimension; None where it was not judged: skipped in the sheet, or without truth.
+    """
+
+    labels: Mapping[str, Mapping[str, LabelValue | None]]
     problems: tuple[SheetProblem, ...] = ()
     open: tuple[str, ...] = ()
 
 
-def write_sheet(rows: Sequence[Row], dims: Sequence[Dimension]) -> bytes:
+def write_sheet(rows: Iterable[Row], dims: Sequence[Dimension]) -> bytes:
     """The CSV that goes out: one line a row, its text, a cell a dimension, empty where no label was accepted.
 
     UTF-8 marked for Excel.
     """
-    text = io.StringIO(newline="")
+    content = io.BytesIO()
+    text = io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([UID, TEXT, *(dim.name for dim in dims)])
+    pools = [Pool(dim) for dim in dims]
     for row in rows:
-        shown = str(row.get("transcript") or row.get("query") or "")[:_MOST_CHARS]
         given = json.loads(row.get("given") or "{}").get("labels", {})
-        writer.writerow([row["uid"], _defuse(shown), *(_cell(given.get(dim.name)) for dim in dims)])
-    return text.getvalue().encode("utf-8-sig", errors="replace")
+        writer.writerow([row["uid"], _defuse(_shown(row)), *(pool.write(given.get(pool.dim.name)) for pool in pools)])
+    text.flush()
+    return content.getvalue()
 
 
-def _cell(label: LabelValue | None) -> str:
-    """A label as people write it; empty where there is none yet."""
-    if label is None or isinstance(label, str):
-        return label or ""
-    return "; ".join(label) or "none"
+def _shown(row: Row) -> str:
+    """What a person judges by: the conversation, and behind it the chain of thought, which transcripts leave out."""
+    text, reasoning = str(row.get("transcript") or row.get("query") or ""), str(row.get("reasoning") or "")
+    if not reasoning:
+        return _cut(text, _MOST_CHARS)
+    half = _MOST_CHARS // 2
+    thoughts = _cut(reasoning, max(half, _MOST_CHARS - len(text)))
+    return f"{_cut(text, max(half, _MOST_CHARS - len(reasoning)))}\n\n[reasoning]\n{thoughts}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} […]"
 
 
 def read_sheet(file: str, content: bytes, asked: Sequence[str], dims: Sequence[Dimension]) -> Answered:
     """The CSV that came back: comma, semicolon or tab; every cell checked against its pool."""
-    reader = _Reader(file, dims, frozenset(asked))
+    reader = _Reader(file, [Pool(dim, skip=SKIP) for dim in dims], frozenset(asked))
     lines = _parse(content)
-    if reader.check_header(lines[0] if lines else []):
-        for number, line in enumerate(lines[1:], start=2):
-            reader.read(number, line)
+    header = next(lines, None)
+    if reader.check_header(header or []):
+        for number, line in enumerate(lines, start=2):
+            if line is None:
+                reader.add(number, UID, '"', _CLOSED)
+            else:
+                reader.read(number, line)
     return reader.answered(asked)
 
 
-def read_truth(rows: Sequence[Row], fields: Mapping[str, str], dims: Sequence[Dimension]) -> Answered:
-    """Labels that stand in the records' metadata: `fields` names the field of each dimension."""
-    labels: dict[str, dict[str, LabelValue]] = {}
+def read_truth(rows: Iterable[Row], fields: Mapping[str, str], dims: Sequence[Dimension]) -> Answered:
+    """Labels that stand in the records' metadata: `fields` names the field of each dimension.
+
+    No field, null or a blank text is no truth; an empty list says that no tag fits.
+    """
+    labels: dict[str, dict[str, LabelValue | None]] = {}
     problems: list[SheetProblem] = []
+    pools = [Pool(dim) for dim in dims]
     for number, row in enumerate(rows):
         metadata = row.get("metadata") or {}
         known = json.loads(metadata) if isinstance(metadata, str) else metadata
-        found: dict[str, LabelValue] = {}
-        for dim in dims:
-            value = known.get(fields[dim.name])
-            wrong = _take(found, dim, value if isinstance(value, list) else [] if value is None else [value])
-            if wrong is not None:
-                problems.append(SheetProblem(str(row["uid"]), number, fields[dim.name], wrong, _accepted(dim)))
-        labels[str(row["uid"])] = found
-    missing = tuple(uid for uid, found in labels.items() if len(found) < len(dims))
-    return Answered({uid: found for uid, found in labels.items() if len(found) == len(dims)}, tuple(problems), missing)
+        found = labels.setdefault(str(row["uid"]), {})
+        for pool in pools:
+            column = fields[pool.dim.name]
+            found[pool.dim.name] = None
+            try:
+                found[pool.dim.name] = pool.read_truth(known.get(column))
+            except NotInPoolError as error:
+                problems.append(SheetProblem(str(row["uid"]), number, column, str(error), pool.accepted))
+    whole = {uid: found for uid, found in labels.items() if any(label is not None for label in found.values())}
+    return Answered(whole, tuple(problems), tuple(uid for uid in labels if uid not in whole))
 
 
 @dataclass
@@ -100,18 +128,17 @@ class _Reader:
     """One pass over a sheet."""
 
     file: str
-    dims: Sequence[Dimension]
+    pools: Sequence[Pool]
     asked: frozenset[str]
     header: list[str] = field(default_factory=list)
-    labels: dict[str, dict[str, LabelValue]] = field(default_factory=dict)
+    labels: dict[str, dict[str, LabelValue | None]] = field(default_factory=dict)
     problems: list[SheetProblem] = field(default_factory=list)
 
     def check_header(self, header: list[str]) -> bool:
         self.header = [cell.strip() for cell in header]
-        needed = [UID, *(dim.name for dim in self.dims)]
-        missing = [name for name in needed if name not in self.header]
+        missing = [name for name in (UID, *(pool.dim.name for pool in self.pools)) if name not in self.header]
         for name in missing:
-            self._add(1, name, ", ".join(self.header), f"a header with the column {name!r}")
+            self.add(1, name, ", ".join(self.header), f"a header with the column {name!r}")
         return not missing
 
     def read(self, number: int, line: list[str]) -> None:
@@ -120,72 +147,51 @@ class _Reader:
         if not any(cell.strip() for cell in line):
             return
         if uid not in self.asked:
-            self._add(number, UID, uid, "one of the rows that were asked about; leave this column as it went out")
+            self.add(number, UID, uid, "one of the rows that were asked about; leave this column as it went out")
             return
         found = self.labels.setdefault(uid, {})
-        for dim in self.dims:
-            self._read_cell(number, dim, cells.get(dim.name, ""), found)
+        for pool in self.pools:
+            self._read_cell(number, pool, cells.get(pool.dim.name, ""), found)
 
-    def _read_cell(self, number: int, dim: Dimension, cell: str, found: dict[str, LabelValue]) -> None:
-        before = found.get(dim.name)
-        parts = _SEPARATOR.split(cell) if dim.select == "multi" else [cell]
-        wrong = _take(found, dim, [part.strip() for part in parts if part.strip()])
-        if wrong is not None:
-            self._add(number, dim.name, wrong, _accepted(dim))
-        elif before is not None and found[dim.name] != before:
-            self._add(number, dim.name, cell, f"what another line says about the same row: {before!r}")
+    def _read_cell(self, number: int, pool: Pool, cell: str, found: dict[str, LabelValue | None]) -> None:
+        name = pool.dim.name
+        try:
+            for label in pool.read_cell(cell):
+                if found.setdefault(name, label) != label:
+                    before = SKIP if found[name] is None else found[name]
+                    self.add(number, name, cell, f"what another line says about the same row: {before!r}")
+        except NotInPoolError as error:
+            self.add(number, name, str(error), pool.accepted)
 
-    def _add(self, row: int, column: str, value: str, accepted: str) -> None:
+    def add(self, row: int, column: str, value: str, accepted: str) -> None:
         self.problems.append(SheetProblem(self.file, row, column, value, accepted))
 
     def answered(self, asked: Sequence[str]) -> Answered:
-        whole = {uid: found for uid, found in self.labels.items() if len(found) == len(self.dims)}
+        whole = {uid: found for uid, found in self.labels.items() if len(found) == len(self.pools)}
         still = tuple(uid for uid in asked if uid not in whole)
         return Answered(whole, tuple(sorted(self.problems)), still)
 
 
-#: What a person writes into a cell of a multi-select dimension to say that no tag fits.
-NOTHING = frozenset({"none", "-", "[]"})
+#: What follows "is not" where a quotation mark stands alone.
+_CLOSED = "closed: this row takes in all that stands below it; put a second quotation mark, or take out the first"
+_END = "\ufdd0"  # no character: no text holds it
 
 
-def _take(found: dict[str, LabelValue], dim: Dimension, values: Sequence[object]) -> str | None:
-    """Put the tags into `found`; nothing where there are none. Returns the first value that is none of the pool's."""
-    if not values:
-        return None
-    if dim.select == "multi" and len(values) == 1 and str(values[0]).lower() in NOTHING:
-        found[dim.name] = []
-        return None
-    known = _spellings(dim)
-    for value in values:
-        if squash(str(value)) not in known:
-            return str(value)
-    tags = list(dict.fromkeys(known[squash(str(value))] for value in values))
-    if dim.select == "single" and len(tags) > 1:
-        return str(values)
-    found[dim.name] = tags[0] if dim.select == "single" else sorted(tags)
-    return None
-
-
-def _spellings(dim: Dimension) -> dict[str, str]:
-    """Every spelling of every tag; where two tags share one, ids win over names, names over aliases."""
-    known: dict[str, str] = {}
-    for spelled in (lambda tag: (tag.id,), lambda tag: (tag.name,), lambda tag: tag.aliases):
-        for tag in dim.tags:
-            for spelling in spelled(tag):
-                known.setdefault(squash(spelling), tag.id)
-    return known
-
-
-def _accepted(dim: Dimension) -> str:
-    ids = sorted(dim.pool)
-    listed = ", ".join(ids[:12]) + (f", … ({len(ids)} in all)" if len(ids) > 12 else "")
-    several = ", several separated by ';', or 'none'" if dim.select == "multi" else ""
-    return f"a tag of {dim.name}{several}: {listed}"
-
-
-def _parse(content: bytes) -> list[list[str]]:
+def _parse(content: bytes) -> Iterator[list[str] | None]:
+    """The sheet's lines; None, and no more, for one with a quotation mark that nothing closes."""
     text = decode_csv(content)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
+    lines = chain(io.StringIO(text, newline=""), [_END])  # inside an open quotation the end is one more line of text
+    reader = csv.reader(lines, delimiter=find_delimiter(text))
+    try:
+        for line in reader:
+            if line == [_END]:
+                return
+            if line and line[-1].endswith(_END):
+                break
+            yield line
+    except csv.Error:  # a cell beyond 131,072 characters, far more than a spreadsheet's
+        pass
+    yield None
 
 
 def _defuse(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rayjob.engine.answering import judged, sheet_of
 from tests.engine.rig import INTENT, Job
 from tests.llm_server import Body, Script, serve
 
@@ -110,15 +111,16 @@ def test_few_rows_are_asked_about_and_all_get_a_label(cluster: str, tmp_path: Pa
     assert "Map of intent" in (job.out / "report.html").read_text(encoding="utf-8")
 
 
-def fill(sheet: Path, value: str = "") -> None:
-    """What people write into the sheet; `value`: the same into every row."""
+def fill(sheet: Path, value: str = "", first: str = "") -> None:
+    """What people write into the sheet; `value`: the same into every row; `first`: into the first one."""
     with sheet.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     with sheet.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        for row in rows:
-            writer.writerow({**row, "intent": value or ("learn" if "comet" in row["text"] else "debug")})
+        for number, row in enumerate(rows):
+            said = value or ("learn" if "comet" in row["text"] else "debug")
+            writer.writerow({**row, "intent": first or said if number == 0 else said})
 
 
 def test_a_sheet_is_waited_for_checked_and_spread(cluster: str, tmp_path: Path) -> None:
@@ -138,3 +140,56 @@ def test_a_sheet_is_waited_for_checked_and_spread(cluster: str, tmp_path: Path) 
     assert set(job.uids().values()) == {1}
     assert_right(job.rows("labels"))
     assert len(list((job.out / "vectors").glob("*.parquet"))) == 1
+
+
+def test_what_was_not_accepted_is_reviewed_once_and_rows_may_be_skipped(cluster: str, tmp_path: Path) -> None:
+    spec = SHEET.replace("precision: 0.8, risk: 0.2", "precision: 0.95").replace("judged.csv", "v1.2/judged")
+    job, sheet = make(tmp_path, spec, 60), tmp_path / "v1.2" / "judged"
+    assert job.call().code == 3
+    fill(sheet, first="?")
+    done = job.call()
+    assert (done.code, "40 rows are open" in done.out) == (3, True), done.out
+    review = job.out / "review" / "5-propagate.csv"
+    fill(review, first=" ")
+    done = job.call()
+    assert (done.code, "1 rows are open" in done.out) == (3, True), done.out
+    assert len(job.rows("labels")) == 59
+    fill(review, first="?")
+    earlier = job.out / "labels" / "5-propagate-review.parquet"  # one file for all, as versions before wrote it
+    earlier.write_bytes(next((job.out / "labels").glob("5-propagate-review-*.parquet")).read_bytes())
+    assert job.call().code == 0
+    assert set(job.uids().values()) == {1}
+    rows = job.rows("labels")
+    skipped = [row for row in rows if row["labels"]["intent"] == ""]
+    assert [row["confidence"]["intent"] for row in skipped] == [None, None]
+    judged_rows = [row for row in rows if row not in skipped]
+    assert {row["confidence"]["intent"] for row in judged_rows} == {1.0}
+    assert_right(judged_rows)
+    fill(review, "astronomy")
+    assert job.call().code == 0
+    assert len(job.rows("labels")) == 60
+
+
+@pytest.mark.parametrize(
+    ("sheet", "second", "before"),
+    [
+        ("{}/judged.csv", "{}/judged-2.csv", "{}/judged-2.csv"),
+        ("{}/judged", "{}/judged-2", "{}/judged-2"),
+        ("{}/v1.2/judged", "{}/v1.2/judged-2", "{}/v1-2.2/judged"),
+    ],
+)
+def test_a_later_rounds_sheet_stands_beside_the_first(tmp_path: Path, sheet: str, second: str, before: str) -> None:
+    sheet, second, before = (path.format(tmp_path) for path in (sheet, second, before))
+    assert (sheet_of(sheet, 0), sheet_of(sheet, 1)) == (sheet, second)
+    Path(before).parent.mkdir(exist_ok=True)
+    Path(before).write_text("as an earlier version named it")
+    assert sheet_of(sheet, 1) == before
+    Path(second).parent.mkdir(exist_ok=True)
+    Path(second).touch()
+    assert sheet_of(sheet, 1) == second
+
+
+def test_a_dimension_that_was_not_judged_has_neither_label_nor_confidence() -> None:
+    row = {"given": json.dumps({"labels": {"a": "x", "b": "y"}, "confidence": {"a": 0.9, "b": 0.8}})}
+    found = json.loads(judged({"a": "x", "b": None, "c": [], "d": None}, row))
+    assert (found["labels"], found["confidence"]) == ({"a": "x", "c": []}, {"a": 0.9, "c": 1.0})

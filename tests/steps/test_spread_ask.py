@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import given
@@ -74,9 +75,10 @@ def test_other_separators(delimiter):
 def test_a_wrong_cell_is_named_and_its_row_stays_open():
     answered = read("a,,chit,web", "b,,chat,web; wbe", "c,,chat,web")
     assert [str(problem) for problem in answered.problems] == [
-        "review.csv: row 2, column intent: 'chit' is not a tag of intent: ask-help, chat, fix-bug",
+        "review.csv: row 2, column intent: 'chit' is not a tag of intent: ask-help, chat, fix-bug; or '?': cannot be "
+        "judged",
         "review.csv: row 3, column topics: 'wbe' is not a tag of topics, several separated by ';', or 'none': "
-        "data-base, math, web",
+        "data-base, math, web; or '?': cannot be judged",
     ]
     assert answered.open == ("a", "b")
     assert list(answered.labels) == ["c"]
@@ -112,6 +114,54 @@ def test_any_bytes_are_read_without_an_exception(content):
     assert answered.open == ("a",) or "a" in answered.labels
 
 
+def test_a_cell_that_nobody_can_judge_is_answered_without_a_label():
+    answered = read("a,,?,web", "b,, ? ,?", "c,,?,web; ?", "a,,chat,web")
+    assert answered.labels == {"a": {"intent": None, "topics": ["web"]}, "b": {"intent": None, "topics": None}}
+    assert [(problem.row, problem.value) for problem in answered.problems] == [(4, "?"), (5, "chat")]
+    assert answered.problems[1].accepted.endswith("'?'")
+    assert answered.open == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "row"),
+    [
+        (["a,,chat,web", 'b,"x,chat,web', "c,,chat,web"], 3),
+        (["a,,chat,web", 'b,"' + "x" * 140_000, "c,,chat,web"], 3),
+        (["a,,chat,web", "b,,chat,web", 'c,,chat,"web'], 4),
+    ],
+    ids=["to the end", "beyond what a cell may hold", "in the last cell"],
+)
+def test_a_quotation_that_is_not_closed_is_named_by_its_row(lines, row):
+    answered = read(*lines)
+    assert [(problem.row, problem.value) for problem in answered.problems] == [(row, '"')]
+    assert str(answered.problems[0]).startswith(f"review.csv: row {row}, column uid: '\"' is not closed")
+    assert "a" in answered.labels
+
+
+def test_a_tag_called_none_can_be_said_and_so_can_that_no_tag_fits():
+    dims = (Dimension("gear", "", "multi", (tag("none"), tag("pump"))),)
+    rows = [{"uid": uid, "given": json.dumps({"labels": {"gear": gear}})} for uid, gear in (("a", ["none"]), ("b", []))]
+    content = write_sheet(rows, dims)
+    assert read_sheet("f", content, ["a", "b"], dims).labels == {"a": {"gear": ["none"]}, "b": {"gear": []}}
+    wrong = read_sheet("f", content.replace(b"none", b"nine"), ["a", "b"], dims).problems[0]
+    assert wrong.accepted == "a tag of gear, several separated by ';', or '-': none, pump; or '?': cannot be judged"
+
+
+@pytest.mark.parametrize(("thought", "conversation"), [(40, 40), (40_000, 40), (40, 40_000), (40_000, 40_000)])
+def test_the_chain_of_thought_stands_behind_the_conversation(thought, conversation):
+    row = {"uid": "a", "transcript": "c" * conversation, "reasoning": "t" * thought}
+    cell = next(csv.DictReader(io.StringIO(write_sheet([row], DIMS).decode("utf-8-sig"), newline="")))["text"]
+    said, thoughts = cell.split("\n\n[reasoning]\n")
+    assert said.count("c") >= min(conversation, 15_000)
+    assert thoughts.count("t") >= min(thought, 15_000)
+    assert len(cell) < 32_767
+    assert [part.endswith(" […]") for part in (said, thoughts)] == [conversation > 15_000, thought > 15_000]
+
+
+def test_a_sheet_may_be_written_from_a_stream():
+    assert write_sheet(iter(ROWS), DIMS) == write_sheet(ROWS, DIMS)
+
+
 def test_truth_comes_from_the_metadata():
     rows = [
         {"uid": "a", "metadata": '{"kind": "chat", "about": ["db", "web"]}'},
@@ -119,8 +169,27 @@ def test_truth_comes_from_the_metadata():
         {"uid": "c", "metadata": "{}"},
     ]
     answered = read_truth(rows, {"intent": "kind", "topics": "about"}, DIMS)
-    assert answered.labels == {"a": {"intent": "chat", "topics": ["data-base", "web"]}}
+    assert answered.labels["a"] == {"intent": "chat", "topics": ["data-base", "web"]}
     assert [(problem.file, problem.column, problem.value) for problem in answered.problems] == [
         ("b", "kind", "nonsense")
     ]
-    assert answered.open == ("b", "c")
+    assert answered.open == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "labels"),
+    [
+        ({"kind": "chat", "about": []}, {"intent": "chat", "topics": []}),
+        ({"kind": "chat", "about": "none"}, {"intent": "chat", "topics": []}),
+        ({"kind": "chat"}, {"intent": "chat", "topics": None}),
+        ({"kind": None, "about": ["web"]}, {"intent": None, "topics": ["web"]}),
+        ({"kind": " ", "about": []}, {"intent": None, "topics": []}),
+        ({"kind": [], "about": ""}, None),
+        ({"kind": None, "about": None}, None),
+    ],
+)
+def test_what_truth_is_known_counts_and_an_empty_list_is_known(metadata, labels):
+    answered = read_truth([{"uid": "a", "metadata": metadata}], {"intent": "kind", "topics": "about"}, DIMS)
+    assert answered.problems == ()
+    assert answered.labels == ({} if labels is None else {"a": labels})
+    assert answered.open == (("a",) if labels is None else ())
