@@ -118,14 +118,21 @@ def allowed_errors(total: int, promise: Promise) -> int:
 
 def _too_few(audited: int, promise: Promise) -> str:
     return (
-        f"{audited} audit rows cannot show a precision of {promise.precision:.0%} at a risk of {promise.risk:.0%}: "
+        f"{audited} audit rows cannot show a precision of {_percent(promise.precision)} "
+        f"at a risk of {_percent(promise.risk)}: "
         f"at least {promise.rows_needed} are needed, all right; raise the budget or audit_share"
     )
 
 
 def _fail(audited: int, count: int, right: int, low: float, promise: Promise) -> Threshold:
     reason = (
-        f"of the {count} most confident audit rows {right} are right: the precision may be as low as {low:.1%}, "
-        f"short of {promise.precision:.0%}; raise the budget or audit_share, or lower the target"
+        f"of the {count} most confident audit rows {right} are right: the precision may be as low as "
+        f"{_percent(np.floor(low * 1e4) / 1e4)}, short of {_percent(promise.precision)}; "
+        "raise the budget or audit_share, or lower the target"
     )
     return Threshold(None, audited, reason=reason)
+
+
+def _percent(share: float) -> str:
+    """As the user wrote it: 0.995 is 99.5%, not 100%."""
+    return f"{100 * share:.4g}%"

@@ -83,3 +83,16 @@ def test_the_first_threshold_tried_forgives_an_error_where_it_can():
     right = np.ones(200, bool)
     right[40] = False
     assert find_threshold(np.linspace(1, 0, 200), right, Promise()).accepted == 200
+
+
+@pytest.mark.parametrize(
+    ("right", "promise", "said"),
+    [
+        (10 * [True], Promise(0.995, 0.001), "a precision of 99.5% at a risk of 0.1%"),
+        (10 * [True], Promise(), "a precision of 95% at a risk of 5%"),
+        # 97.917 %: rounded to whole percents, both were 98 %
+        (298 * [True] + 2 * [False], Promise(0.9794, 0.05), "as low as 97.91%, short of 97.94%"),
+    ],
+)
+def test_a_promise_is_told_in_the_digits_it_was_made_in(right, promise, said):
+    assert said in find_threshold(np.full(len(right), 0.9), np.array(right), promise).reason
