@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayjob.vectors.check import Floats, Ints, unit
-from rayjob.vectors.represent import CELL_ROWS, Budget, Chosen, draw_audit, split_budget
+from rayjob.vectors.represent import CELL_ROWS, Budget, Chosen, draw_audit, pick, split_budget
 
 #: Rounds where nobody says how many: from so many representatives on the first half of them knows the table well enough
 #: to tell where doubt is. Measured with 327 (worse than one round), 808 and 1,832 (better): docs/spreading.md.
@@ -19,7 +19,8 @@ CANDIDATES = 8
 def plan_rounds(budget: float, rows: int, audit_share: float | None, rounds: int | None) -> list[Budget]:
     """What each round buys: half of the representatives first, to know the table, the rest in equal parts.
 
-    `rounds` None: three where there are representatives enough, else one.
+    `rounds` None: three where there are representatives enough, else one. No round is without a representative, unless
+    there is none at all: with few of them there are fewer rounds than were asked for.
 
     The whole audit comes with the last round: drawn from what is then left, it stands for exactly the rows that get
     their label from others, whereas an earlier one would still hold hard rows that are bought later.
@@ -27,9 +28,12 @@ def plan_rounds(budget: float, rows: int, audit_share: float | None, rounds: int
     whole = split_budget(budget, rows, audit_share)
     if rounds is None:
         rounds = USUAL_ROUNDS if whole.representatives >= REPRESENTATIVES_FOR_ROUNDS else 1
-    edges = [0.0, *np.linspace(0.5, 1, rounds)] if rounds > 1 else [0.0, 1.0]
-    parts = np.diff((np.array(edges) * whole.representatives).round()).astype(int)
-    return [Budget(int(part), whole.audit if place == len(parts) - 1 else 0) for place, part in enumerate(parts)]
+    rest = whole.representatives // 2
+    later = min(rounds - 1, rest)
+    if not later:
+        return [whole]
+    parts = [whole.representatives - rest, *(rest * (n + 1) // later - rest * n // later for n in range(later))]
+    return [Budget(part, whole.audit if place == later else 0) for place, part in enumerate(parts)]
 
 
 def pick_uncertain(vectors: Floats, margin: NDArray[np.float32], taken: Ints, budget: Budget, seed: int) -> Chosen:
@@ -37,9 +41,13 @@ def pick_uncertain(vectors: Floats, margin: NDArray[np.float32], taken: Ints, bu
     margin = margin.copy()
     margin[taken] = np.inf
     wanted = min(budget.representatives, len(margin) - len(taken))
-    candidates = np.argsort(margin, kind="stable")[: min(CANDIDATES * wanted, len(margin) - len(taken), CELL_ROWS)]
-    picked = _diverse(unit(vectors[candidates]), 1 - margin[candidates], wanted, seed)
-    rows = np.sort(candidates[picked]).astype(np.int64)
+    candidates = np.argsort(margin, kind="stable")[: min(CANDIDATES * wanted, len(margin) - len(taken))]
+    if wanted > CELL_ROWS:  # more than are compared with one another at a time
+        rows = pick(vectors, np.sort(candidates), wanted, seed=seed)
+    else:
+        candidates = candidates[:CELL_ROWS]
+        picked = _diverse(unit(vectors[candidates]), 1 - margin[candidates], wanted, seed)
+        rows = np.sort(candidates[picked]).astype(np.int64)
     audit = draw_audit(len(vectors), np.concatenate([taken, rows]), budget.audit, seed)
     return Chosen(np.concatenate([rows, audit]), np.arange(len(rows) + len(audit)) >= len(rows))
 

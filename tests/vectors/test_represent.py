@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from rayjob.vectors import represent as represent_module
+from rayjob.vectors import rounds as rounds_module
 from rayjob.vectors.check import SpreadError
 from rayjob.vectors.represent import CELL_ROWS, Budget, pick, represent, split_budget
 from rayjob.vectors.rounds import margins, pick_uncertain, plan_rounds
@@ -93,6 +95,25 @@ def test_rounds_sum_to_the_budget_and_the_audit_comes_last():
 @pytest.mark.parametrize(("budget", "rounds"), [(900, 1), (1_200, 3)])
 def test_rounds_of_their_own_accord_where_the_first_can_know_the_table(budget, rounds):
     assert len(plan_rounds(budget, 20_000, 0.5, None)) == rounds
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 5, 9, 60])
+@pytest.mark.parametrize("rounds", [1, 2, 3, 5])
+@pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.0])
+def test_every_round_buys_something_however_few_there_are_to_buy(budget, rounds, share):
+    budgets, whole = plan_rounds(budget, 100, share, rounds), split_budget(budget, 100, share)
+    bought = [found.representatives for found in budgets]
+    assert (sum(bought), budgets[-1].audit, len(budgets) <= rounds) == (whole.representatives, whole.audit, True)
+    assert whole.representatives == 0 or min(bought) >= 1
+    assert bought[0] >= whole.representatives / 2
+
+
+def test_a_round_larger_than_a_cell_buys_its_whole_budget(monkeypatch):
+    monkeypatch.setattr(rounds_module, "CELL_ROWS", 50)
+    monkeypatch.setattr(represent_module, "CELL_ROWS", 50)
+    taken = np.arange(10)
+    chosen = pick_uncertain(make_clouds(300).vectors, np.linspace(0, 1, 300, dtype=np.float32), taken, Budget(90, 7), 1)
+    assert (chosen.is_audit.sum(), len(set(chosen.rows.tolist()) | set(taken.tolist()))) == (7, 107)
 
 
 def test_later_rounds_buy_where_the_margin_is_small_and_never_twice():
