@@ -80,15 +80,16 @@ def _centres(vectors: Floats, count: int, seed: int, algorithm: str) -> NDArray[
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    state = seed % 2**32  # scikit-learn takes no larger one
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters: some stay empty
         if algorithm == "kmeans":
-            fitted: Any = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(unit(vectors))
+            fitted: Any = KMeans(count, n_init=1, max_iter=50, random_state=state).fit(unit(vectors))
             return np.asarray(fitted.cluster_centers_, np.float32)
         # Batches in a seeded order over the whole table; the first is large enough to place every centre.
         rng = np.random.default_rng(seed)
         size = max(8192, 2 * count)
-        fitted = MiniBatchKMeans(count, batch_size=size, n_init=1, random_state=seed, reassignment_ratio=0.0)
+        fitted = MiniBatchKMeans(count, batch_size=size, n_init=1, random_state=state, reassignment_ratio=0.0)
         for rows in np.array_split(rng.permutation(len(vectors)), max(1, len(vectors) // size)):
             fitted.partial_fit(unit(vectors[np.sort(rows)]))
     return np.asarray(fitted.cluster_centers_, np.float32)

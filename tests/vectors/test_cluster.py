@@ -66,3 +66,8 @@ def test_broken_vectors_are_named():
     vectors[2] = np.nan
     with pytest.raises(SpreadError, match="rows 2"):
         cluster(vectors, ClusterSettings())
+
+
+@pytest.mark.parametrize("algorithm", ["kmeans", "minibatch", "hdbscan"])
+def test_any_seed_will_do(algorithm):
+    assert len(cluster(make_clouds(60).vectors, ClusterSettings(algorithm, seed=2**32 + 1)).labels) == 60
