@@ -83,7 +83,8 @@ class Propagator:
         if self.settings.method in ("mean", "trust"):
             votes.append(self.trust.weigh(kept))
         scores: NDArray[np.float32] = np.stack(votes).mean(axis=0)
-        chosen, confidence = choose(scores, self.multi, self.may_be_empty, self.settings.match)
+        chosen, exact = choose(scores, self.multi, self.may_be_empty, self.settings.match)
+        confidence = exact.round(6)  # where all rows are equally sure, the last bit of a sum must not accept or refuse
         count = self.settings.sources
         return Prediction(scores, chosen, confidence, Near(near.rows[:, :count], near.distances[:, :count]))
 

@@ -176,3 +176,13 @@ def test_no_tag_at_all_is_right_only_where_none_is_true_also_if_a_part_of_the_ta
     assert confidence == pytest.approx([0.9 * 0.7, 0.9])
     assert is_right(chosen, np.array([[0, 1], [1, 1]], np.float32), "contained").tolist() == [False, True]
     assert is_right(chosen, np.zeros((2, 2), np.float32), "contained").tolist() == [True, False]
+
+
+def test_copies_of_a_few_rows_do_not_blind_the_graph_to_all_others():
+    clouds = make_clouds(1000)
+    copies = np.repeat(np.arange(10), 150)
+    vectors = np.vstack([clouds.vectors, clouds.vectors[copies]])
+    rows, settings = np.arange(60), Settings(method="graph", anchors=500)
+    anchored = anchor(vectors, Chosen(rows, np.zeros(60, bool)), settings, 0)
+    model = fit(vectors[rows], read_targets(clouds.ask(rows)), settings, anchored)
+    assert np.mean(np.array(model.labels(model.predict(clouds.vectors))) == clouds.truth) > 0.97
