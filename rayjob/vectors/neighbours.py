@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayjob.vectors.check import Floats, Ints, blocks, unit
+from rayjob.vectors.check import Floats, Ints, SpreadError, blocks, unit
 
 #: Up to this many indexed rows every distance is computed; beyond, faiss reads only the nearest lists.
 EXACT_ROWS = 100_000
@@ -32,7 +32,7 @@ def exact_rows_for(table_rows: int) -> int:
 
 
 class Neighbours:
-    """An index over unit vectors. Beyond `EXACT_ROWS` it needs faiss (extra `spread`).
+    """An index over unit vectors. Beyond `exact_rows` it needs faiss (extra `spread`): SpreadError without it.
 
     Inverted lists and not HNSW: a graph built on several threads differs from run to run, lists do not.
     """
@@ -60,24 +60,29 @@ class Neighbours:
 
     def _search_block(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], Ints]:
         if self._exact is None:
-            similarity, rows = self._lists.search(queries, k)
-            return similarity, rows.astype(np.int64)
+            return self._search_lists(queries, k)
         products = queries @ self._exact.T
         return _top(products, k)
+
+    def _search_lists(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], Ints]:
+        """faiss says row -1 where the lists it read hold fewer than k rows: those queries read all lists."""
+        similarity, rows = self._lists.search(queries, k)
+        short = np.flatnonzero(rows[:, -1] < 0)
+        if len(short):
+            everywhere = _faiss().SearchParametersIVF(nprobe=self._lists.nlist)
+            similarity[short], rows[short] = self._lists.search(queries[short], k, params=everywhere)
+        return similarity, rows.astype(np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if self._lists is not None:
-            import faiss
-
-            state["_lists"] = faiss.serialize_index(self._lists)
+            state["_lists"] = _faiss().serialize_index(self._lists)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self._lists is not None:
-            import faiss
-
+            faiss = _faiss()
             self._lists = faiss.deserialize_index(self._lists)
             faiss.ParameterSpace().set_index_parameter(self._lists, "nprobe", _PROBES)
 
@@ -99,13 +104,21 @@ def _top(products: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], In
     return np.take_along_axis(values, order, axis=1), np.take_along_axis(columns, order, axis=1).astype(np.int64)
 
 
-def _inverted_lists(vectors: Floats, seed: int) -> Any:
-    import faiss
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        message = f"more than {EXACT_ROWS:,} rows need faiss, which is not installed; run `pip install '.[spread]'`"
+        raise SpreadError(f"{message} in the checkout") from error
+    return faiss
 
+
+def _inverted_lists(vectors: Floats, seed: int) -> Any:
+    faiss = _faiss()
     rows, width = vectors.shape
     lists = int(2 ** np.round(np.log2(np.sqrt(rows))))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed, index.cp.niter = seed + 1, 10
+    index.cp.seed, index.cp.niter = (seed + 1) % 2**31, 10
     picked = np.sort(np.random.default_rng(seed).choice(rows, size=min(rows, 40 * lists), replace=False))
     index.train(unit(vectors[picked]))
     for part in blocks(rows):

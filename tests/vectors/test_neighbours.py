@@ -1,8 +1,10 @@
 import pickle
+import sys
 
 import numpy as np
 import pytest
 
+from rayjob.vectors.check import SpreadError
 from rayjob.vectors.neighbours import Neighbours
 from tests.vectors.clouds import make_clouds
 
@@ -63,3 +65,24 @@ def test_inverted_lists_are_the_same_twice():
 def test_equal_rows_lie_at_distance_zero(rows):
     near = Neighbours(np.ones((rows, 8), np.float32)).search(np.ones((2, 8), np.float32), 3)
     assert np.allclose(near.distances, 0, atol=1e-3)
+
+
+def test_lists_that_are_too_short_are_no_reason_to_find_too_few():
+    """Nearly all rows are copies in one list: a query near another list found row -1, infinitely far away."""
+    clouds = make_clouds(100)
+    vectors = np.vstack([np.tile(clouds.vectors[:1], (3000, 1)), clouds.vectors])
+    near = Neighbours(vectors, exact_rows=1000).search(vectors[-100:], 40)
+    assert near.rows.min() >= 0
+    assert all(len(set(rows)) == 40 for rows in near.rows.tolist())
+    assert near.distances.max() <= 2
+    assert np.all(np.diff(near.distances, axis=1) >= 0)
+
+
+def test_without_faiss_a_large_table_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(SpreadError, match=r"pip install '\.\[spread\]'` in the checkout"):
+        Neighbours(make_clouds(30).vectors, exact_rows=20)
+
+
+def test_any_seed_will_do_for_lists():
+    assert Neighbours(make_clouds(30).vectors, seed=2**40, exact_rows=20).search(np.eye(1, 16), 2).rows.shape == (1, 2)
