@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rayjob.engine.columns import PREPARED, labelled, split_failures, to_table
 from rayjob.engine.operator import with_heirs
@@ -68,6 +70,13 @@ def spread_part(work: SpreadWork, part: Part, bought: frozenset[int], spreader: 
     }  # fmt: skip
     folder.write_json(work.marker(part), marker)
     return marker
+
+
+def margin_part(uri: str, spreader: Spreader) -> NDArray[np.float32]:
+    """(n,) how sure the spreader is of each row of one file of vectors."""
+    with files.open_input(uri) as source:
+        table = pq.read_table(source)
+    return spreader.margin(read_vectors(table["vector"])) if table.num_rows else np.empty(0, np.float32)
 
 
 def divide(

@@ -17,7 +17,7 @@ from rayjob.engine.answering import Answering
 from rayjob.engine.bought import Bought, read_bought, read_chosen, write_chosen
 from rayjob.engine.embed_stage import EmbedStage
 from rayjob.engine.parts import Part, list_parts, write_subset
-from rayjob.engine.spread_blocks import SpreadWork, spread_part
+from rayjob.engine.spread_blocks import SpreadWork, margin_part, spread_part
 from rayjob.engine.spread_report import write_summary
 from rayjob.engine.spread_table import SpreadTable, open_table
 from rayjob.engine.ticker import RowCounter
@@ -28,7 +28,6 @@ from rayjob.steps.propagate import Propagate, Spreader
 from rayjob.steps.represent import Represent
 from rayjob.store import files
 from rayjob.store.parquetwrite import write_parquet
-from rayjob.vectors.check import blocks
 from rayjob.vectors.represent import Chosen, join_chosen
 
 if TYPE_CHECKING:
@@ -73,8 +72,10 @@ class Spreading:
     def table(self) -> SpreadTable:
         """The vectors of the whole table."""
         self.run.say("reading vectors")
-        uris = [self.folder.at("stages", self.names["embed"], f"{part.name}.parquet") for part in self.parts]
-        return open_table(uris, os.path.join(self.scratch.name, "vectors.npy"))
+        return open_table(self._vector_files(), os.path.join(self.scratch.name, "vectors.npy"))
+
+    def _vector_files(self) -> list[str]:
+        return [self.folder.at("stages", self.names["embed"], f"{part.name}.parquet") for part in self.parts]
 
     def embed(self, stage: Stage) -> None:
         """Vectors of every row that could be read; the others go to failures/."""
@@ -141,10 +142,16 @@ class Spreading:
         bought, vectors = self.bought(), self.table.vectors
         with self.run.telling(f"round {number + 1}: where is doubt greatest"):
             fitted = self._fit(bought)
-            margin = np.concatenate([fitted.margin(vectors[part]) for part in blocks(len(vectors))])
+            margin = self._margins(fitted)
             found = self.representing().later(vectors, margin, before, number)
         write_chosen(self._round_file(number), found, self.table)
         return found
+
+    def _margins(self, fitted: Spreader) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """(n,) of the whole table, a task a part."""
+        ray = self.run.ray
+        spreader, margin = ray.put(fitted), ray.remote(num_cpus=1)(margin_part)
+        return np.concatenate(ray.get([margin.remote(uri, spreader) for uri in self._vector_files()]))
 
     def bought(self) -> Bought:
         """Everything bought so far."""
