@@ -73,10 +73,11 @@ def _represent(loaded: LoadedSpec, path: Path, settings: RepresentStep) -> Itera
         message = "found 0; without audit rows no label is ever accepted; accepted: more than 0, at most 1"
         yield loaded.text.problem((*path, "audit_share"), message)
     left, rounds = _representatives(settings), settings.rounds or 1
-    if left is not None and rounds > max(1, left):
+    most = rounds if left is None else 1 + left // 2
+    if rounds > most:
         message = (
-            f"found {rounds}; each round buys a representative or more, and budget and audit_share leave {left}; "
-            f"accepted: at most {max(1, left)}; or raise the budget"
+            f"found {rounds}; the first round buys half of the representatives, each other one or more, and budget and "
+            f"audit_share leave {left} of them; accepted: at most {most}; or raise the budget"
         )
         yield loaded.text.problem((*path, "rounds"), message)
 

@@ -14,6 +14,7 @@ from rayjob.spec.spread import AskStep, EmbedStep, PropagateStep, RepresentStep
 from rayjob.steps.embed import embed_text
 from rayjob.steps.estimate import StepEstimate
 from rayjob.steps.represent import Represent
+from rayjob.vectors.audit import Promise
 
 #: Of the rows that are not bought, so many are assumed to be sent on to the label steps. Measured: docs/spreading.md.
 SENT_ON_SHARE = 0.5
@@ -28,6 +29,7 @@ class Asked:
     audit: int
     by_label: bool
     sends_on: bool
+    promise: Promise
 
     @property
     def least(self) -> float:
@@ -50,7 +52,22 @@ class Asked:
         return [replace(step, calls=step.calls * share) for step in steps]
 
     def describe(self) -> str:
-        """One sentence for a person."""
+        """A sentence for a person, and a warning below it where the audit is too small."""
+        return "\n".join(filter(None, (self._bought(), self._too_few())))
+
+    def _too_few(self) -> str:
+        """Why no label can be accepted; empty where the audit is large enough for some."""
+        needed = self.promise.rows_needed
+        if self.audit >= needed:
+            return ""
+        most = "; count on the most" if self.sends_on else ""
+        return (
+            f"warning: no label will be accepted{most}: {100 * self.promise.precision:.4g} % precision at "
+            f"{100 * self.promise.risk:.4g} % risk takes {needed:,} audit rows or more, and there are {self.audit:,}; "
+            "raise `budget` or `audit_share`, or lower `precision`"
+        )
+
+    def _bought(self) -> str:
         who = "asked of the model" if self.by_label else "judged by people or read from a field"
         said = f"spreading: {self.bought:,} of {self.rows:,.0f} rows are {who}, {self.audit:,} of them as audit"
         if not self.sends_on:
@@ -73,7 +90,8 @@ def find_asked(job: JobSpec, rows: float) -> Asked | None:
     budgets = Represent(represent).rounds(round(rows))
     audit = sum(budget.audit for budget in budgets)
     bought = audit + sum(budget.representatives for budget in budgets)
-    return Asked(rows, bought, audit, ask.source == "label", propagate.otherwise == "label")
+    promise = Promise(propagate.precision, propagate.risk)
+    return Asked(rows, bought, audit, ask.source == "label", propagate.otherwise == "label", promise)
 
 
 def estimate_embedding(resolved: Resolved, rows: Sequence[dict[str, Any]], total: float) -> list[StepEstimate]:

@@ -40,6 +40,29 @@ def test_rows_that_are_asked_about(ask: dict[str, Any], settings: dict[str, Any]
     assert (found.bought, found.audit, found.least, found.expected, found.most) == expected
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"budget": 118}, ""),  # 59 of them audit
+        (
+            {"budget": 117},
+            "accepted; count on the most: 95 % precision at 5 % risk takes 59 audit rows or more, and there",
+        ),
+        ({"budget": 117, "precision": 0.9}, ""),
+        ({"budget": 1}, "and there are 0; raise `budget` or `audit_share`, or lower `precision`"),
+        (
+            {"precision": 0.9995, "risk": 0.001, "otherwise": "leave"},
+            "accepted: 99.95 % precision at 0.1 % risk takes 13,8",
+        ),
+    ],
+)
+def test_an_audit_too_small_is_warned_of(settings: dict[str, Any], said: str) -> None:
+    found = find_asked(job({}, **settings), 10_000)
+    assert found is not None
+    lines = found.describe().splitlines()
+    assert (said in lines[-1]) if said else (len(lines) == 1), lines
+
+
 def test_calls_are_scaled_and_a_spec_that_spreads_nothing_is_left_alone() -> None:
     found = find_asked(job({}), 1000)
     assert found is not None
