@@ -1,4 +1,4 @@
-"""What spreading did, for stats.json and report.html: counts a dimension, the curve of the rounds, the map."""
+"""What spreading did, for stats.json and report.html: counts and costs a dimension, the curve, the map."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from markupsafe import Markup
 
 from rayjob.engine.bought import Bought
-from rayjob.engine.parts import Part
-from rayjob.labels.tags import LabelValue
+from rayjob.engine.spread_map import draw_map
 from rayjob.plan.graph import Stage
-from rayjob.reports.atlas import Atlas, ClusterRow, DimensionRow, Point, Source, draw_atlas
+from rayjob.reports.atlas import Atlas, ClusterRow, Clusters, DimensionRow, draw_atlas
+from rayjob.reports.atlas_map import Point, Source
 from rayjob.reports.page import Fragment
-from rayjob.steps.cluster import summarise_clusters
-from rayjob.steps.propagate import Propagated, Spreader, summarise
+from rayjob.spec.label import LabelStep
+from rayjob.spec.model import JobSpec
+from rayjob.steps.propagate import Spreader, summarise
 from rayjob.store.runfolder import RunFolder
-from rayjob.vectors.project import project, sample_rows
+from rayjob.vectors.audit import Threshold
+from rayjob.vectors.project import sample_rows
 
 if TYPE_CHECKING:
     from rayjob.engine.spreading import Spreading
 
 NAME = "stages/spreading.json"
-POINTS = 800
 EMBEDDING = ("calls", "tokens", "cost_usd")
 CURVE_ROWS = 5_000
-TEXT_CHARS = 400
 
 
 def write_summary(
@@ -36,17 +35,18 @@ def write_summary(
     earlier: Sequence[tuple[int, Spreader]],
 ) -> None:  # fmt: skip
     """Keep what the report needs beyond the labels themselves."""
-    table = spreading.table
     thresholds = {name: asdict(found) for name, found in fitted.thresholds().items()}
     spread = {name: sum(found["accepted"].get(name, 0) for found in markers) for name in thresholds}
-    others = max(1, sum(found["rows"] for found in markers))
-    final = float(np.mean([count / others for count in spread.values()]))
+    others = sum(found["rows"] for found in markers)
+    final = float(np.mean([count / max(1, others) for count in spread.values()]))
     curve = [[count, accepted_share(spreading, bought, earlier_fit)] for count, earlier_fit in earlier]
     spreading.folder.write_json(
         NAME,
         {
-            "rows": len(table), "bought": len(bought.uids), "audit": int(bought.chosen.is_audit.sum()),
-            "otherwise": spreading.settings("propagate").otherwise, "thresholds": thresholds, "spread": spread,
+            "rows": len(spreading.table), "bought": len(bought.uids), "audit": int(bought.chosen.is_audit.sum()),
+            "others": others, "otherwise": spreading.settings("propagate").otherwise, "thresholds": thresholds,
+            "labelled": {name: sum(label is not None for label in bought.labels[name]) for name in thresholds},
+            "spread": spread, "steps": questions_of(spreading.job),
             "curve": [*curve, [len(bought.uids), round(final, 6)]], "map": draw_map(spreading, bought, fitted),
             "embedding": {name: fact for name, fact in spreading.facts("embed").items() if name in EMBEDDING},
         },
@@ -55,107 +55,84 @@ def write_summary(
 
 def accepted_share(spreading: Spreading, bought: Bought, fitted: Spreader) -> float:
     """The share of the rows without a bought label that this fit would accept, over all dimensions, from a sample."""
-    rows = np.setdiff1d(sample_rows(len(spreading.table), bought.chosen.rows[:0], CURVE_ROWS), bought.chosen.rows)
+    rows = sample_rows(len(spreading.table), bought.chosen.rows, CURVE_ROWS)
     found = fitted(spreading.table.vectors[rows]) if len(rows) else []
     return round(float(np.mean([label.accepted for row in found for label in row.values()])) if found else 0.0, 6)
 
 
-def draw_map(spreading: Spreading, bought: Bought, fitted: Spreader) -> dict[str, Any]:
-    """Points, clusters and the dimension they are coloured by."""
-    table, dimension = spreading.table, next(iter(fitted.fitted))
-    rows = sample_rows(len(table), bought.chosen.rows, POINTS)
-    vectors = np.asarray(table.vectors[rows], np.float32)
-    texts = read_texts(spreading.parts, table.by_part(rows))
-    clusters = np.zeros(len(rows), np.int32) if spreading.clusters is None else spreading.clusters[rows]
-    own = dict(zip(bought.uids, bought.labels[dimension], strict=True))
-    kinds = dict(zip(bought.uids, np.where(bought.chosen.is_audit, "audit", "bought").tolist(), strict=True))
-    uids = table.uids.take(pa.array(rows)).to_pylist()
-    places = project(vectors).round(4).tolist()
-    points = [
-        {
-            "uid": uid, "x": place[0], "y": place[1], "cluster": int(cluster), "text": text,
-            **_told(found[dimension], own, kinds.get(uid, "")),
-        }
-        for uid, place, cluster, text, found in zip(uids, places, clusters, texts, fitted(vectors), strict=True)
-    ]  # fmt: skip
-    groups = []
-    if spreading.clusters is not None:
-        sizes = dict(zip(*(found.tolist() for found in np.unique(spreading.clusters, return_counts=True)), strict=True))
-        found = summarise_clusters(clusters, vectors, texts, [point["label"] for point in points])
-        groups = [
-            {
-                "cluster": group.cluster, "size": sizes[group.cluster], "medoid_text": texts[group.medoid],
-                "words": group.words, "labels": group.labels,
-            }
-            for group in found
-        ]  # fmt: skip
-    known = {name: spreading.facts("cluster").get(name) for name in ("silhouette", "dbcv")}
-    return {"dimension": dimension, "points": points, "clusters": groups, **known}
+def questions_of(job: JobSpec) -> dict[str, dict[str, Any]]:
+    """The dimensions of each label step, and how many answers it asks for about a row."""
+    steps = [(step.name, step.settings) for step in job.steps if isinstance(step.settings, LabelStep)]
+    return {
+        name: {"dimensions": list(step.dimensions), "questions": step.samples * len(step.models)}
+        for name, step in steps
+    }
 
 
-def _told(found: Propagated, own: Mapping[str, LabelValue], kind: str) -> dict[str, Any]:
-    """A point's label and how it came by it. `own`: bought labels by uid; `kind`: empty where it was not bought."""
-    sources = [
-        {"uid": uid, "label": say(own[uid]), "distance": distance}
-        for uid, distance in zip(found.sources, found.distances, strict=True)
-    ]
-    if kind:
-        return {"label": sources[0]["label"], "kind": kind, "confidence": 1.0, "sources": []}
-    told = "accepted" if found.accepted else "sent_on"
-    return {"label": say(found.label), "kind": told, "confidence": round(found.confidence, 4), "sources": sources}
+def cost_of(
+    steps: Mapping[str, Mapping[str, Any]], rows: int, stats: Mapping[str, Any]
+) -> dict[str, tuple[float, float]]:
+    """(what was paid, what labels of all rows cost at that price), in USD, by dimension.
 
-
-def say(label: LabelValue) -> str:
-    """A label as one text."""
-    return label if isinstance(label, str) else ", ".join(label) or "none"
-
-
-def read_texts(parts: Sequence[Part], places: Mapping[int, Any]) -> list[str]:
-    """The questions of these rows, in the table's order."""
-    found: list[str] = []
-    for number, rows in places.items():
-        taken = parts[number].read(["query", "transcript"]).take(pa.array(rows))
-        pairs = zip(taken["query"].to_pylist(), taken["transcript"].to_pylist(), strict=True)
-        found += [(query or transcript or "")[:TEXT_CHARS] for query, transcript in pairs]
-    return found
+    A step's dimensions share its cost evenly, all dimensions that of other calls: arbitration and mapping.
+    """
+    by_step = stats.get("by_step") or {}
+    known = {name: by_step[name] for name in steps if name in by_step}
+    other = float(stats.get("total_cost_usd") or 0.0) - sum(sums["cost_usd"] for sums in known.values())
+    share = max(0.0, other) / max(1, sum(len(steps[name]["dimensions"]) for name in known))
+    costs: dict[str, tuple[float, float]] = {}
+    for name, sums in known.items():
+        dimensions, paid = steps[name]["dimensions"], sums["calls"] - sums["from_ledger"]
+        cost = sums["cost_usd"] / len(dimensions) + share
+        costs |= dict.fromkeys(dimensions, (cost, cost * rows * steps[name]["questions"] / max(1, paid)))
+    return costs
 
 
 def read_spreading(folder: RunFolder, stats: Mapping[str, Any]) -> tuple[dict[str, Any], Fragment] | None:
-    """(the `spreading` section of stats.json, the map for report.html); None for a run that spread nothing."""
+    """(the `spreading` section of stats.json, the page's part); None for a run that spread nothing."""
     kept = folder.read_json(NAME)
     if kept is None:
         return None
-    rows = [_dimension(name, kept, stats) for name in kept["thresholds"]]
+    rows = summaries(kept, stats)
     section = {name: kept[name] for name in ("rows", "bought", "audit", "otherwise", "curve")}
     if kept.get("embedding"):  # an API embedded: what it was paid
         section["embedding"] = kept["embedding"]
     section["dimensions"] = {row["dimension"]: row for row in rows}
-    shown = DimensionRow.__dataclass_fields__
-    drawn = kept["map"]
-    atlas = Atlas(
-        drawn["dimension"],
-        tuple(Point(**{**point, "sources": _sources(point["sources"])}) for point in drawn["points"]),
+    return section, Fragment("Spreading", Markup(draw_atlas(atlas_of(kept, rows))))  # noqa: S704 - texts are escaped
+
+
+def summaries(kept: Mapping[str, Any], stats: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each dimension's summary; people cost nothing here."""
+    costs = cost_of(kept["steps"], kept["rows"], stats)
+    found = []
+    for name, spread in kept["spread"].items():
+        labelled, cost = kept["labelled"][name], costs.get(name, (0.0, 0.0))
+        accepted = np.arange(labelled + kept["others"]) < spread
+        threshold = Threshold(**kept["thresholds"][name])
+        row = asdict(summarise(name, threshold, accepted, labelled, 0.0, kept["otherwise"]))
+        failed = kept["rows"] - kept["bought"] - kept["others"]
+        missing = kept["bought"] - labelled
+        told = {"rows": kept["rows"], "failed": failed, "missing": missing}
+        found.append({**row, **told, "cost_usd": cost[0], "cost_all_usd": cost[1]})
+    return found
+
+
+def atlas_of(kept: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Atlas:
+    """What was kept, as the page's part takes it."""
+    shown, drawn = DimensionRow.__dataclass_fields__, kept["map"]
+    clusters = drawn["clusters"]
+    return Atlas(
         kept["rows"],
-        tuple(ClusterRow(**{**group, "labels": tuple(map(tuple, group["labels"]))}) for group in drawn["clusters"]),
-        drawn["silhouette"],
+        kept["otherwise"],
+        {name: tuple(_point(point, name) for point in drawn["points"]) for name in kept["thresholds"]},
+        clusters and Clusters(**{**clusters, "rows": tuple(ClusterRow(**row) for row in clusters["rows"])}),
         tuple(DimensionRow(**{name: value for name, value in row.items() if name in shown}) for row in rows),
         tuple((count, share) for count, share in kept["curve"]),
-        drawn.get("dbcv"),
     )
-    return section, Fragment("Spreading", Markup(draw_atlas(atlas)))  # noqa: S704 - it escapes every text from data
 
 
-def _sources(found: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
-    return tuple(Source(**source) for source in found)
-
-
-def _dimension(name: str, kept: Mapping[str, Any], stats: Mapping[str, Any]) -> dict[str, Any]:
-    """One dimension's summary; its cost is its share of the calls that were made, and people cost nothing here."""
-    from rayjob.vectors.audit import Threshold
-
-    spread = kept["spread"][name]
-    asked = kept["bought"] + (kept["rows"] - kept["bought"] - spread if kept["otherwise"] == "label" else 0)
-    spent = float(((stats.get("by_dimension") or {}).get(name) or {}).get("cost_usd") or 0.0)
-    accepted = np.arange(kept["rows"]) < spread
-    threshold = Threshold(**kept["thresholds"][name])
-    return asdict(summarise(name, threshold, accepted, kept["bought"], spent / max(1, asked), kept["otherwise"]))
+def _point(found: Mapping[str, Any], dimension: str) -> Point:
+    told = found["told"][dimension]
+    sources = tuple(Source(**source) for source in told["sources"])
+    place = {name: found[name] for name in ("uid", "x", "y", "cluster", "text")}
+    return Point(**{**place, **told, "sources": sources})

@@ -1,62 +1,44 @@
-"""The map of a spreading run as one HTML fragment: points, clusters, why a row got its label. Fetches nothing."""
+"""What spreading did, as one HTML fragment: a table of the dimensions, the curve, maps, clusters. Fetches nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
 
-Kind = Literal["bought", "audit", "accepted", "sent_on"]
+from rayjob.reports.atlas_map import REST, Otherwise, Point, draw_maps, draw_table, safe
+from rayjob.reports.page import say_usd
 
-#: Twelve colours that stay apart on white; label 13 and on are drawn in grey and told by their tooltip.
-_COLOURS = (
-    "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#bcbd22", "#3b528b",
-    "#5ec962", "#b5367a",
-)  # fmt: skip
-_GREY = "#999999"
-_WIDTH, _HEIGHT, _EDGE = 900, 600, 12
-_MOST_TEXT = 160
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A labelled row that a label came from, and its distance."""
-
-    uid: str
-    label: str
-    distance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One row on the map: place in 0..1, its label and how it came by it."""
-
-    uid: str
-    x: float
-    y: float
-    label: str
-    kind: Kind
-    confidence: float
-    cluster: int
-    text: str
-    sources: tuple[Source, ...] = ()
+#: The fewest per cent worth a word in a cluster's mix.
+_LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """One line of the clusters table; cluster -1 are the outliers."""
+    """One line of the clusters table, cluster -1 the outliers; `labels`: shares of the labels by dimension."""
 
     cluster: int
     size: int
     medoid_text: str
     words: tuple[str, ...]
-    labels: tuple[tuple[str, int], ...]
+    labels: Mapping[str, Sequence[tuple[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """How many there are in the whole table, and lines for the largest, from up to `sampled` rows of each."""
+
+    found: int
+    outliers: int
+    sampled: int
+    silhouette: float | None = None
+    dbcv: float | None = None
+    rows: tuple[ClusterRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DimensionRow:
-    """What spreading did for one dimension."""
+    """What spreading did for one dimension. `missing`: rows that were asked about and got no label of it."""
 
     dimension: str
     bought: int
@@ -69,178 +51,96 @@ class DimensionRow:
     cost_usd: float
     cost_all_usd: float
     reason: str = ""
+    failed: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Atlas:
-    """All that the fragment shows; `curve` is (labels bought, accepted share) after each round."""
+    """All that the fragment shows: `maps` by dimension; `curve` is (labels bought, accepted share) after each round."""
 
-    dimension: str
-    points: tuple[Point, ...]
     rows: int
-    clusters: tuple[ClusterRow, ...] = ()
-    silhouette: float | None = None
+    otherwise: Otherwise
+    maps: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    clusters: Clusters | None = None
     dimensions: tuple[DimensionRow, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
-    dbcv: float | None = None
 
 
 def draw_atlas(atlas: Atlas) -> str:
-    """A `<section>` with everything inline; every text from data is escaped."""
+    """A `<div>` with everything inline; every text from data is escaped."""
     parts = [
-        '<section class="atlas">',
-        "<h2>Spreading</h2>",
-        _dimensions(atlas.dimensions),
+        '<div class="atlas">',
+        _dimensions(atlas.dimensions, atlas.otherwise),
         _curve(atlas.curve),
-        f"<h3>Map of {escape(atlas.dimension)}</h3>",
-        _legend(atlas),
-        _map(atlas.points),
-        _clusters(atlas),
-        _why(atlas.points),
-        "</section>",
+        draw_maps(atlas.maps, atlas.rows, atlas.otherwise),
+        _clusters(atlas.clusters) if atlas.clusters else "",
+        "</div>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _cut(text: str) -> str:
-    short = text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…"
-    # Control characters have no place in HTML, lone surrogates none in UTF-8.
-    return "".join(letter if letter.isprintable() else " " for letter in short)
-
-
-def _text(text: str) -> str:
-    return escape(_cut(text))
-
-
-def _palette(points: Iterable[Point]) -> dict[str, str]:
-    """Colours by frequency of the label: the commonest are told apart."""
-    counts: dict[str, int] = {}
-    for point in points:
-        counts[point.label] = counts.get(point.label, 0) + 1
-    ranked = sorted(counts, key=lambda label: (-counts[label], label))
-    return {label: _COLOURS[place] if place < len(_COLOURS) else _GREY for place, label in enumerate(ranked)}
-
-
-def _key(colour: str) -> str:
-    """A dot of the colour; drawn, because the page's policy takes no style attributes."""
-    return f' <svg width="10" height="10"><rect width="10" height="10" fill="{colour}"/></svg> '
-
-
-def _legend(atlas: Atlas) -> str:
-    colours = _palette(atlas.points)
-    keys = [f"{_key(colour)}{_text(label)}" for label, colour in colours.items() if colour != _GREY]
-    others = len(colours) - len(keys)
-    if others:
-        keys.append(f"{_key(_GREY)}{others} other labels")
-    shown = f"{len(atlas.points):,} of {atlas.rows:,} rows"
-    return (
-        f"<p>{shown}. Large ringed dots were labelled (dashed: audit); small ones got their label from them, "
-        f"the fainter the less sure; crosses were sent on.</p><p>{''.join(keys)}</p>"
-    )
-
-
-def _map(points: Sequence[Point]) -> str:
-    colours = _palette(points)
-    # Labelled rows are drawn last, on top of those that got their label from them.
-    ordered = sorted(points, key=lambda point: (point.kind in ("bought", "audit"), point.uid))
-    marks = "\n".join(_mark(point, colours[point.label]) for point in ordered)
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="map of rows">\n{marks}\n</svg>'
-
-
-def _mark(point: Point, colour: str) -> str:
-    x = _EDGE + point.x * (_WIDTH - 2 * _EDGE)
-    y = _EDGE + (1 - point.y) * (_HEIGHT - 2 * _EDGE)
-    title = f"<title>{_tooltip(point)}</title>"
-    if point.kind in ("bought", "audit"):
-        dash = ' stroke-dasharray="2 2"' if point.kind == "audit" else ""
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}" stroke="#000"{dash}>{title}</circle>'
-    if point.kind == "sent_on":
-        path = f"M{x - 2:.1f} {y - 2:.1f}l4 4m0-4l-4 4"
-        return f'<path d="{path}" stroke="{colour}" fill="none">{title}</path>'
-    opacity = 0.25 + 0.75 * min(max(point.confidence, 0.0), 1.0)
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}" fill-opacity="{opacity:.2f}">{title}</circle>'
-
-
-_HOW = {"bought": "labelled", "audit": "labelled (audit)", "accepted": "spread", "sent_on": "not accepted"}
-
-
-def _tooltip(point: Point) -> str:
-    sure = "" if point.kind in ("bought", "audit") else f", confidence {point.confidence:.2f}"
-    lines = [f"{point.uid}: {point.label} ({_HOW[point.kind]}{sure}, cluster {point.cluster})", point.text]
-    lines += [f"from {source.uid}: {source.label}, distance {source.distance:.3f}" for source in point.sources]
-    return "\n".join(_text(line) for line in lines)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """`heads` and cells are HTML already; a head that starts with `#` is a column of numbers."""
-    number = [head.startswith("#") for head in heads]
-    top = "".join(f"<th>{head.lstrip('#')}</th>" for head in heads)
-    lines = [
-        "".join(
-            f"<td{' class=number' if is_number else ''}>{cell}</td>"
-            for cell, is_number in zip(row, number, strict=True)
-        )
-        for row in rows
-    ]
-    return f"<table><tr>{top}</tr>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
-
-
-def _dimensions(rows: Sequence[DimensionRow]) -> str:
+def _dimensions(rows: Sequence[DimensionRow], otherwise: Otherwise) -> str:
     if not rows:
         return ""
-    heads = ("dimension", "#bought", "#spread", "#sent on", "#threshold", "precision", "#cost", "#cost of all", "note")
-    return _table(heads, (_dimension(row) for row in rows))
+    cells: dict[str, Callable[[DimensionRow], str]] = {
+        "dimension": lambda row: safe(row.dimension),
+        "#bought": lambda row: f"{row.bought:,}",
+        "#spread": lambda row: f"{row.spread:,}",
+        f"#{REST[otherwise]}": lambda row: f"{row.sent_on:,}",
+        "#no answer": lambda row: f"{row.missing:,}",
+        "#failed": lambda row: f"{row.failed:,}",
+        "#threshold": lambda row: "none" if row.threshold is None else f"{row.threshold:.3f}",
+        "precision": _precision,
+        "#cost": lambda row: say_usd(row.cost_usd),
+        "#cost of all": lambda row: say_usd(row.cost_all_usd),
+        "note": lambda row: escape(row.reason),
+    }
+    # Columns that would hold nothing: no question failed, nobody is paid.
+    empty = {
+        "#no answer": not any(row.missing for row in rows),
+        "#failed": not any(row.failed for row in rows),
+        "#cost": not any(row.cost_usd for row in rows),
+        "#cost of all": not any(row.cost_all_usd for row in rows),
+        "note": not any(row.reason for row in rows),
+    }
+    shown = {head: cell for head, cell in cells.items() if not empty.get(head)}
+    table = draw_table(list(shown), ([cell(row) for cell in shown.values()] for row in rows))
+    return f'<div class="card">{table}</div>'
 
 
-def _dimension(row: DimensionRow) -> list[str]:
+def _precision(row: DimensionRow) -> str:
     if row.precision is None:
-        precision = "–"
-    else:
-        precision = f"{row.precision:.1%} ({row.precision_low:.1%}–{row.precision_high:.1%})"
-    threshold = "none" if row.threshold is None else f"{row.threshold:.3f}"
-    counts = [f"{count:,}" for count in (row.bought, row.spread, row.sent_on)]
-    costs = [f"${cost:,.2f}" for cost in (row.cost_usd, row.cost_all_usd)]
-    return [_text(row.dimension), *counts, threshold, precision, *costs, escape(row.reason)]
+        return "–"
+    return f"{row.precision:.1%} ({row.precision_low:.1%}–{row.precision_high:.1%})"
 
 
-def _clusters(atlas: Atlas) -> str:
-    if not atlas.clusters:
-        return ""
-    outliers = sum(row.size for row in atlas.clusters if row.cluster < 0)
-    scores = {"silhouette": atlas.silhouette, "DBCV": atlas.dbcv}
+def _clusters(clusters: Clusters) -> str:
+    scores = {"silhouette": clusters.silhouette, "DBCV": clusters.dbcv}
     score = "".join(f", {name} {value:.2f}" for name, value in scores.items() if value is not None)
-    head = f"<h3>{sum(row.cluster >= 0 for row in atlas.clusters)} clusters, {outliers:,} outliers{score}</h3>"
+    listed = sum(row.cluster >= 0 for row in clusters.rows)
+    which = f"The {listed:,} largest. " if listed < clusters.found else ""
+    head = (
+        f"<h3>{clusters.found:,} clusters, {clusters.outliers:,} outliers{score}</h3>"
+        f"<p>{which}Most central row, words and labels are of up to {clusters.sampled:,} random rows of each.</p>"
+    )
     lines = (
         [
             "outliers" if row.cluster < 0 else str(row.cluster),
             f"{row.size:,}",
-            _text(row.medoid_text),
-            _text(", ".join(row.words)),
-            _text(", ".join(f"{label} {count}" for label, count in row.labels)),
+            safe(row.medoid_text),
+            safe(", ".join(row.words)),
+            "<br>".join(_mix(name, shares) for name, shares in row.labels.items()),
         ]
-        for row in atlas.clusters
+        for row in clusters.rows
     )
-    return head + _table(("cluster", "#rows", "most central row", "words", "labels"), lines)
+    table = draw_table(("cluster", "#rows", "most central row", "words", "labels"), lines)
+    return f'<div class="card">{head}{table}</div>'
 
 
-def _why(points: Sequence[Point], shown: int = 50) -> str:
-    """Rows whose label was spread, least sure first: what it came from."""
-    spread = sorted((point for point in points if point.sources), key=lambda point: (point.confidence, point.uid))
-    if not spread:
-        return ""
-    lines = (
-        [
-            _text(point.uid),
-            _text(point.text),
-            _text(point.label),
-            f"{point.confidence:.2f}",
-            _HOW[point.kind],
-            "<br>".join(_text(f"{source.uid}: {source.label} ({source.distance:.3f})") for source in point.sources),
-        ]
-        for point in spread[:shown]
-    )
-    heads = ("row", "text", "label", "#confidence", "how", "nearest labelled rows (distance)")
-    return f"<h3>Why: the {min(shown, len(spread))} least sure of the map</h3>" + _table(heads, lines)
+def _mix(dimension: str, shares: Iterable[tuple[str, float]]) -> str:
+    told = ", ".join(f"{label} {share:.0%}" for label, share in shares if share >= _LEAST_SHARE)
+    return safe(f"{dimension}: {told}")
 
 
 def _curve(curve: Sequence[tuple[int, float]]) -> str:
@@ -255,8 +155,9 @@ def _curve(curve: Sequence[tuple[int, float]]) -> str:
         for (x, y), (bought, share) in zip(places, curve, strict=True)
     )
     return (
-        '<h3>Accepted share by labels bought</h3><svg viewBox="0 0 500 200" role="img" aria-label="curve" width="500">'
+        '<div class="card"><h3>Accepted share by labels bought</h3>'
+        '<svg viewBox="0 0 500 200" role="img" aria-label="curve" width="500">'
         '<path d="M40 20V170H480" fill="none" stroke="#999"/><text x="4" y="26" font-size="11">100%</text>'
         f'<text x="14" y="174" font-size="11">0%</text><text x="430" y="188" font-size="11">{most:,}</text>'
-        f'<polyline points="{line}" fill="none" stroke="#1f77b4" stroke-width="2"/>{dots}</svg>'
+        f'<polyline points="{line}" fill="none" stroke="#1f77b4" stroke-width="2"/>{dots}</svg></div>'
     )

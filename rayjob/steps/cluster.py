@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,17 +30,24 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSummary:
-    """One cluster for a person: its size, its most central row, words it uses more than others, its labels."""
+    """One cluster for a person: its most central row, words it uses more than others, each dimension's mix of labels.
+
+    `size`: how many rows of it were looked at; a label's share is among those of them that have one.
+    """
 
     cluster: int
     size: int
     medoid: int
     words: tuple[str, ...]
-    labels: tuple[tuple[str, int], ...]
+    labels: Mapping[str, tuple[tuple[str, float], ...]]
 
 
 def summarise_clusters(
-    clusters: NDArray[np.int32], vectors: Floats, texts: Sequence[str], labels: Sequence[str | None], sample: int = 200
+    clusters: NDArray[np.int32],
+    vectors: Floats,
+    texts: Sequence[str],
+    labels: Mapping[str, Sequence[str | None]],
+    sample: int = 200,
 ) -> list[ClusterSummary]:
     """Largest first, outliers last; medoid and words from up to `sample` rows of each cluster, labels from all."""
     order = np.argsort(clusters, kind="stable")
@@ -55,7 +62,7 @@ def summarise_clusters(
             len(group),
             _medoid(vectors, rows),
             _top_words(counts, spread, len(groups)),
-            _mix(labels, group),
+            {name: _mix(found, group) for name, found in labels.items()},
         )
         for group, rows, counts in zip(groups, taken, words, strict=True)
     ]
@@ -77,6 +84,7 @@ def _top_words(counts: Counter[str], spread: Counter[str], groups: int, top: int
     return tuple(sorted(weighed, key=lambda word: (-weighed[word], word))[:top])
 
 
-def _mix(labels: Sequence[str | None], rows: NDArray[np.int64], top: int = 5) -> tuple[tuple[str, int], ...]:
+def _mix(labels: Sequence[str | None], rows: NDArray[np.int64], top: int = 5) -> tuple[tuple[str, float], ...]:
     found = Counter(label for row in rows if (label := labels[row]) is not None)
-    return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:top])
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return tuple((label, count / found.total()) for label, count in ranked[:top])

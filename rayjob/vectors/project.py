@@ -9,15 +9,19 @@ from rayjob.vectors.check import Floats, Ints, unit
 from rayjob.vectors.cluster import reduce_width
 
 
-def sample_rows(total: int, always: Ints, limit: int, seed: int = 0) -> Ints:
-    """At most `limit` rows, ascending: those of `always` first (representatives), the others at random."""
-    kept = np.unique(always)
-    rng = np.random.default_rng([seed, 4])
-    if len(kept) >= limit:
-        return np.sort(rng.choice(kept, limit, replace=False)).astype(np.int64)
-    others = np.setdiff1d(np.arange(total), kept)
-    drawn = rng.choice(others, min(limit - len(kept), len(others)), replace=False)
-    return np.sort(np.concatenate([kept, drawn])).astype(np.int64)
+def sample_rows(total: int, left_out: Ints, count: int, seed: int = 0) -> Ints:
+    """Up to `count` random rows that are none of `left_out`, ascending."""
+    others = np.setdiff1d(np.arange(total), left_out)
+    drawn = np.random.default_rng([seed, 4]).choice(others, min(count, len(others)), replace=False)
+    return np.sort(drawn).astype(np.int64)
+
+
+def sample_groups(groups: NDArray[np.int32], wanted: Ints, count: int, seed: int = 0) -> Ints:
+    """Up to `count` random rows of each wanted group, ascending. `groups` (n,) holds each row's."""
+    rows = np.random.default_rng([seed, 5]).permutation(np.flatnonzero(np.isin(groups, wanted)))
+    rows = rows[np.argsort(groups[rows], kind="stable")]
+    members = np.split(rows, np.flatnonzero(np.diff(groups[rows])) + 1)
+    return np.sort(np.concatenate([found[:count] for found in members])).astype(np.int64)
 
 
 def project(vectors: Floats, seed: int = 0) -> NDArray[np.float32]:

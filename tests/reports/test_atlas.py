@@ -1,11 +1,9 @@
-import re
 import xml.etree.ElementTree as ET
 
-import numpy as np
 import pytest
 
-from rayjob.reports.atlas import Atlas, ClusterRow, DimensionRow, Point, Source, draw_atlas
-from rayjob.reports.atlas_data import place_points
+from rayjob.reports.atlas import Atlas, ClusterRow, Clusters, DimensionRow, draw_atlas
+from rayjob.reports.atlas_map import Point, Source
 
 EVIL = '<script>alert("x")</script>&\x00\ud800'
 
@@ -18,21 +16,38 @@ def point(number, **values):
     return Point(**{**defaults, **values})
 
 
-def atlas(points, **values):
-    return Atlas("intent", tuple(points), rows=1000, **values)
+def atlas(points, otherwise="label", **values):
+    return Atlas(1000, otherwise, {"intent": tuple(points)}, **values)
+
+
+def row(dimension="intent", **values):
+    defaults = {
+        "dimension": dimension, "bought": 50, "spread": 900, "sent_on": 50, "threshold": 0.71, "precision": 0.98,
+        "precision_low": 0.951, "precision_high": 0.99, "cost_usd": 1.0, "cost_all_usd": 10.0,
+    }  # fmt: skip
+    return DimensionRow(**{**defaults, **values})
 
 
 def parsed(html):
-    return ET.fromstring(html.replace("<br>", "<br/>").replace("class=number", 'class="number"'))
+    return ET.fromstring(html.replace("<br>", "<br/>"))
+
+
+def text_of(html):
+    return " ".join(parsed(html).itertext())
+
+
+def heads_of(html):
+    return [head.text for head in parsed(html).find(".//table/tr")]
 
 
 def test_each_way_to_a_label_is_drawn_its_own_way():
-    html = draw_atlas(atlas([point(1), point(2, kind="bought"), point(3, kind="audit"), point(4, kind="sent_on")]))
+    kinds = ("accepted", "bought", "audit", "open", "missing")
+    html = draw_atlas(atlas([point(number, kind=kind) for number, kind in enumerate(kinds)]))
     tree = parsed(html)
-    assert len(tree.findall(".//circle")) == 3
+    assert len(tree.findall(".//circle")) == 4
     assert len(tree.findall(".//svg/path")) == 1
     assert html.count("stroke-dasharray") == 1
-    assert "4 of 1,000 rows" in html
+    assert "5 of 1,000 rows" in html
 
 
 def test_a_point_says_why():
@@ -40,12 +55,28 @@ def test_a_point_says_why():
     assert title == "u1: a (spread, confidence 0.90, cluster 0)\nhello\nfrom u9: a, distance 0.250"
 
 
+@pytest.mark.parametrize(("cluster", "told"), [(None, "0.90)"), (-1, "0.90, outlier)"), (3, "0.90, cluster 3)")])
+def test_a_point_names_its_cluster_where_there_is_one(cluster, told):
+    assert told in parsed(draw_atlas(atlas([point(1, cluster=cluster)]))).find(".//circle/title").text
+
+
+def test_every_dimension_has_a_map_and_the_first_is_open():
+    maps = {"intent": (point(1, label="learn"),), "topic": (point(1, label="web"), point(2, label="web"))}
+    found = parsed(draw_atlas(Atlas(1000, "label", maps))).findall("details")
+    assert [details.find("summary").text for details in found] == ["Map of intent", "Map of topic"]
+    assert [details.get("open") is not None for details in found] == [True, False]
+    assert [len(details.findall("svg/circle")) for details in found] == [1, 2]
+
+
 def test_every_text_is_escaped_and_nothing_is_fetched():
+    line = ClusterRow(0, 5, EVIL, (EVIL,), {EVIL: ((EVIL, 1.0),)})
     html = draw_atlas(
-        atlas(
-            [point(1, uid=EVIL, label=EVIL, text=EVIL, sources=(Source(EVIL, EVIL, 0.1),))],
-            clusters=(ClusterRow(0, 5, EVIL, (EVIL,), ((EVIL, 3),)),),
-            dimensions=(DimensionRow(EVIL, 1, 2, 3, None, None, 0, 1, 0, 0, EVIL.strip("\x00\ud800")),),
+        Atlas(
+            1000,
+            "label",
+            {EVIL: (point(1, uid=EVIL, label=EVIL, text=EVIL, sources=(Source(EVIL, EVIL, 0.1),)),)},
+            clusters=Clusters(1, 0, 100, rows=(line,)),
+            dimensions=(row(EVIL, threshold=None, precision=None, reason=EVIL.strip("\x00\ud800")),),
         )
     )
     assert "<script" not in html
@@ -55,21 +86,40 @@ def test_every_text_is_escaped_and_nothing_is_fetched():
 
 
 def test_the_tables_hold_what_the_run_did():
-    html = draw_atlas(
-        atlas(
-            [point(1)],
-            clusters=(
-                ClusterRow(0, 1200, "most central", ("card", "late"), (("a", 7),)),
-                ClusterRow(-1, 30, "x", (), ()),
-            ),
-            silhouette=0.123,
-            dimensions=(DimensionRow("intent", 50, 900, 50, 0.71, 0.98, 0.951, 0.99, 1.0, 10.0),),
-            curve=((100, 0.2), (200, 0.8)),
-        )
+    lines = (
+        ClusterRow(0, 1200, "most central", ("card", "late"), {"intent": (("a", 0.7), ("sent on", 0.3))}),
+        ClusterRow(-1, 30, "x", (), {"intent": ()}),
     )
-    text = " ".join(parsed(html).itertext())
-    for found in ("1 clusters, 30 outliers, silhouette 0.12", "card, late", "98.0% (95.1%–99.0%)", "200 labels: 80.0%"):
+    clusters = Clusters(700, 30, 100, silhouette=0.123, rows=lines)
+    text = text_of(
+        draw_atlas(atlas([point(1)], clusters=clusters, dimensions=(row(),), curve=((100, 0.2), (200, 0.8))))
+    )
+    for found in (
+        "700 clusters, 30 outliers, silhouette 0.12", "The 1 largest.", "up to 100 random rows", "card, late",
+        "98.0% (95.1%–99.0%)", "200 labels: 80.0%", "intent: a 70%, sent on 30%", "1,200", "$10.00",
+    ):  # fmt: skip
         assert found in text
+
+
+@pytest.mark.parametrize(("otherwise", "told"), [("label", "sent on"), ("review", "to review"), ("leave", "left open")])
+def test_rows_that_were_not_accepted_are_called_what_becomes_of_them(otherwise, told):
+    html = draw_atlas(atlas([point(1, kind="open")], otherwise, dimensions=(row(),)))
+    assert heads_of(html)[:4] == ["dimension", "bought", "spread", told]
+    assert f"crosses were not accepted and are {told}." in html
+    assert ("sent on" in text_of(html)) == (otherwise == "label")
+
+
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [({}, []), ({"failed": 2}, ["failed"]), ({"missing": 3, "failed": 2}, ["no answer", "failed"])],
+)
+def test_failed_and_unanswered_rows_stand_apart(values, more):
+    assert heads_of(draw_atlas(atlas([], dimensions=(row(), row("topic", **values)))))[4:-4] == more
+
+
+def test_what_cost_nothing_has_no_column_for_it():
+    free = row(cost_usd=0.0, cost_all_usd=0.0)
+    assert heads_of(draw_atlas(atlas([], dimensions=(free,))))[-1] == "precision"
 
 
 def test_many_labels_share_a_grey():
@@ -79,16 +129,3 @@ def test_many_labels_share_a_grey():
 
 def test_an_empty_map():
     assert "0 of 1,000 rows" in draw_atlas(atlas([]))
-
-
-@pytest.mark.parametrize("rows", [1, 40])
-def test_points_are_placed_from_vectors(rows):
-    vectors = np.random.default_rng(0).normal(size=(rows, 8))
-    facts = [
-        {"uid": f"u{n}", "label": "a", "kind": "bought", "confidence": 1.0, "cluster": 0, "text": ""}
-        for n in range(rows)
-    ]
-    points = place_points(vectors, facts)
-    assert [found.uid for found in points] == [f"u{n}" for n in range(rows)]
-    assert all(0 <= found.x <= 1 and 0 <= found.y <= 1 for found in points)
-    assert re.search("circle", draw_atlas(atlas(points)))

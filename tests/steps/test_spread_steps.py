@@ -102,19 +102,21 @@ def test_clusters_are_summarised_for_people():
     words = {"tag0": "card arrival late", "tag1": "refund money back", "tag2": "exchange rate money"}
     texts = [words[label] for label in clouds.truth]
     found = Cluster(ClusterStep(clusters=3))(clouds.vectors)
-    summary = summarise_clusters(found.labels, clouds.vectors, texts, list(clouds.truth))
+    summary = summarise_clusters(found.labels, clouds.vectors, texts, {"kind": list(clouds.truth)})
     assert [line.size for line in summary] == list(found.sizes)
     for line in summary:
         name = clouds.truth[line.medoid]
-        assert line.labels == ((str(name), line.size),)
+        assert line.labels == {"kind": ((str(name), 1.0),)}
         assert set(line.words[:2]) <= set(words[name].split())
         assert "money" not in line.words[:2]
 
 
 def test_the_outliers_come_last_in_the_summary():
-    summary = summarise_clusters(np.array([-1, 0, 1, 0], np.int32), np.eye(4, dtype=np.float32), ["a"] * 4, [None] * 4)
+    labels = {"none": [None] * 4, "some": ["x", "x", "y", None]}
+    clusters, vectors = np.array([-1, 0, 1, 0], np.int32), np.eye(4, dtype=np.float32)
+    summary = summarise_clusters(clusters, vectors, ["a"] * 4, labels)
     assert [line.cluster for line in summary] == [0, 1, -1]
-    assert summary[0].labels == ()
+    assert summary[0].labels == {"none": (), "some": (("x", 1.0),)}
 
 
 @pytest.mark.parametrize(("wanted", "may_repeat", "rounds"), [(None, True, 3), (None, False, 1), (2, False, 2)])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rayjob.vectors.cache import PartlyEmbeddedError, embed_cached, vector_key
 from rayjob.vectors.masking import mask_content
-from rayjob.vectors.project import project, sample_rows
+from rayjob.vectors.project import project, sample_groups, sample_rows
 from rayjob.vectors.targets import read_targets
 from tests.vectors.clouds import make_clouds
 
@@ -94,11 +94,25 @@ def test_targets_read_one_tag_or_several():
     assert (several.multi, several.values.tolist()) == (True, [[1, 1], [0, 0]])
 
 
-def test_a_map_holds_every_representative_and_lies_in_the_unit_square():
+def test_a_sample_leaves_out_what_it_shall():
+    rows = sample_rows(300, np.arange(0, 300, 2), 80)
+    assert len(set(rows.tolist())) == 80
+    assert (rows % 2 == 1).all()
+    assert sample_rows(4, np.array([0, 2]), 80).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("wanted", [[0, 2, -1], [3], []])
+def test_every_group_gives_its_share_of_a_sample(wanted):
+    groups = np.repeat(np.array([-1, 0, 1, 2, 3], np.int32), [5, 100, 40, 30, 2])
+    rows = sample_groups(groups, np.array(wanted, np.int64), 10)
+    sizes = {-1: 5, 0: 10, 2: 10, 3: 2}
+    assert np.unique(groups[rows], return_counts=True)[1].tolist() == [sizes[name] for name in sorted(wanted)]
+    assert rows.tolist() == sorted(set(rows.tolist()))
+
+
+def test_a_map_keeps_neighbours_together_in_the_unit_square():
     clouds = make_clouds(300, classes=3, noise=0.1)
-    rows = sample_rows(300, np.array([5, 200]), 80)
-    assert {5, 200} <= set(rows.tolist())
-    assert len(rows) == 80
+    rows = sample_rows(300, np.empty(0, np.int64), 80)
     points = project(clouds.vectors[rows])
     assert points.shape == (80, 2)
     assert points.min() >= 0
