@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,15 @@ from rayjob.vectors.represent import Chosen, join_chosen
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """Rows that have labels, in the order chosen: `labels[dimension]` and `rounds` (m,) follow `chosen.rows`."""
+    """Rows that have labels, in the order chosen: `labels[dimension]` and `rounds` (m,) follow `chosen.rows`.
+
+    None is a missing label: the row was asked about, and the answer holds nothing for this dimension.
+    """
 
     chosen: Chosen
     rounds: np.ndarray[tuple[int], np.dtype[np.int64]]
     uids: tuple[str, ...]
-    labels: Mapping[str, Sequence[LabelValue]]
+    labels: Mapping[str, Sequence[LabelValue | None]]
 
     def up_to(self, number: int) -> Bought:
         """What the rounds up to this one bought, with the whole audit: it stands for the rows that were not bought."""
@@ -58,17 +62,32 @@ def read_bought(folder: RunFolder, table: SpreadTable, rounds: Sequence[Chosen],
     known = read_labels(folder, uids)
     kept = np.array([place for place, uid in enumerate(uids) if uid in known], np.int64)
     named = tuple(uids[place] for place in kept)
-    labels = {name: [known[uid][name] for uid in named] for name in dimensions}
+    labels = {name: [known[uid].get(name) for uid in named] for name in dimensions}
     return Bought(chosen.take(kept), number[kept], named, labels)
 
 
-def read_labels(folder: RunFolder, uids: Sequence[str]) -> dict[str, dict[str, LabelValue]]:
-    """The labels of these rows, by uid, as far as labels/ has them."""
+def read_labels(folder: RunFolder, uids: Sequence[str]) -> dict[str, dict[str, LabelValue | None]]:
+    """What was answered about these rows, by uid, as far as labels/ has them; labels that were spread are no answers.
+
+    They stand there where a stop cut `propagate` short: read as bought, they would teach and audit themselves.
+    """
     wanted = pa.array(uids, pa.string())
-    found: dict[str, dict[str, LabelValue]] = {}
+    found: dict[str, dict[str, LabelValue | None]] = {}
     for uri in folder.parquet("labels"):
+        if _SPREAD.search(uri):
+            continue
         with files.open_input(uri) as source:
-            table = pq.read_table(source, columns=["uid", "labels"])
-        table = table.filter(pc.is_in(table["uid"], value_set=wanted))
-        found.update(zip(table["uid"].to_pylist(), table["labels"].to_pylist(), strict=True))
+            table = pq.read_table(source, columns=["uid", "labels", "confidence"])
+        for row in table.filter(pc.is_in(table["uid"], value_set=wanted)).to_pylist():
+            confidence = row["confidence"] or {}
+            found[row["uid"]] = {name: given(label, confidence.get(name)) for name, label in row["labels"].items()}
     return found
+
+
+#: Files that `spread_part` wrote; those of label steps and of `ask` are called otherwise.
+_SPREAD = re.compile(r"-part-\d+\.parquet$")
+
+
+def given(label: LabelValue | None, confidence: float | None) -> LabelValue | None:
+    """None for what is no answer: an empty tag, or an empty set that nobody is sure of (a sure one says "no tag")."""
+    return label if label or (label == [] and confidence) else None

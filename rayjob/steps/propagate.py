@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rayjob.labels.tags import LabelValue
 from rayjob.spec.spread import PropagateStep
 from rayjob.vectors.audit import Promise, Threshold
-from rayjob.vectors.check import Bools, Floats
+from rayjob.vectors.check import Bools, Floats, SpreadError
 from rayjob.vectors.propagate import Settings, anchor, needs_anchors
 from rayjob.vectors.represent import Chosen
 from rayjob.vectors.rounds import margins
@@ -22,14 +22,17 @@ from rayjob.vectors.targets import read_targets
 
 @dataclass(frozen=True, slots=True)
 class Spreader:
-    """All dimensions, fitted. Picklable: the engine puts it into the object store once and maps blocks with it."""
+    """All dimensions, fitted. Picklable: the engine puts it into the object store once and maps blocks with it.
+
+    `uids[dimension]`: the rows that its model was fitted on, in that order.
+    """
 
     fitted: Mapping[str, Fitted]
-    uids: tuple[str, ...]
+    uids: Mapping[str, Sequence[str]]
 
     def __call__(self, vectors: Floats) -> list[dict[str, Propagated]]:
         """For each row of the block, each dimension's label."""
-        by_dimension = {name: self._label(fitted, vectors) for name, fitted in self.fitted.items()}
+        by_dimension = {name: self._label(name, fitted, vectors) for name, fitted in self.fitted.items()}
         return [{name: found[row] for name, found in by_dimension.items()} for row in range(len(vectors))]
 
     def margin(self, vectors: Floats) -> NDArray[np.float32]:
@@ -41,7 +44,8 @@ class Spreader:
         """What the audit allows, by dimension."""
         return {name: fitted.threshold for name, fitted in self.fitted.items()}
 
-    def _label(self, fitted: Fitted, vectors: Floats) -> list[Propagated]:
+    def _label(self, name: str, fitted: Fitted, vectors: Floats) -> list[Propagated]:
+        uids = self.uids[name]
         seen = fitted.propagator.predict(vectors)
         labels = fitted.propagator.labels(seen)
         accepted = accept(seen, fitted.threshold)
@@ -50,7 +54,7 @@ class Spreader:
                 labels[row],
                 float(seen.confidence[row]),
                 bool(accepted[row]),
-                tuple(self.uids[source] for source in seen.sources.rows[row]),
+                tuple(uids[source] for source in seen.sources.rows[row]),
                 tuple(round(float(distance), 6) for distance in seen.sources.distances[row]),
             )
             for row in range(len(seen))
@@ -82,26 +86,41 @@ class Propagate:
         self.plan = Plan(settings=settings, promise=Promise(spec.precision, spec.risk), seed=seed)
 
     def fit(
-        self, vectors: Floats, bought: Chosen, uids: Sequence[str], labels: Mapping[str, Sequence[LabelValue]]
+        self, vectors: Floats, bought: Chosen, uids: Sequence[str], labels: Mapping[str, Sequence[LabelValue | None]]
     ) -> Spreader:
         """`vectors`: of the whole table (n, d), a memory map will do; `uids`, `labels[dimension]` follow `bought.rows`.
 
-        Raises SpreadError where nothing was bought.
+        A row whose label is missing (None, or an empty tag) teaches and audits nothing in that dimension: no answer is
+        no tag. Raises SpreadError where nothing was bought.
         """
         settings = self.plan.settings
         anchored = anchor(vectors, bought, settings, self.plan.seed) if needs_anchors(settings) else None
-        labelled = vectors[bought.rows]
-        fitted = {}
-        for name in labels:
-            multi = any(not isinstance(label, str) for label in labels[name])
-            targets = read_targets(labels[name], multi=multi)
-            fitted[name] = fit_and_audit(labelled, bought, targets, anchored, self.plan)
-        return Spreader(fitted, tuple(uids))
+        fitted: dict[str, Fitted] = {}
+        known: dict[str, tuple[str, ...]] = {}
+        for name, values in labels.items():
+            answers = {place: label for place, label in enumerate(values) if label is not None and label != ""}
+            if not answers:
+                raise SpreadError(_NOTHING.format(name=name, asked=len(bought.rows)))
+            kept, targets = np.array(list(answers), np.int64), read_targets(list(answers.values()))
+            there = None if anchored is None else replace(anchored, places=anchored.places[kept])
+            fitted[name] = fit_and_audit(vectors[bought.rows[kept]], bought.take(kept), targets, there, self.plan)
+            known[name] = tuple(uids[place] for place in kept)
+        return Spreader(fitted, known)
+
+
+_NOTHING = (
+    "dimension {name}: none of the {asked} rows that were asked about has a label, so there is nothing to spread; see "
+    "`unmapped` and `issues` in labels/ for what was answered, or leave the dimension out of `ask`"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SpreadSummary:
-    """What the report says of one dimension; costs in USD, `cost_all_usd` of labelling every row."""
+    """What the report says of one dimension; costs in USD, `cost_all_usd` of labelling every row.
+
+    Every row is one of five: bought, spread, sent on, `failed` (chosen, and its question failed) or `missing` (asked
+    about, and the answer held no tag of this dimension).
+    """
 
     dimension: str
     rows: int
@@ -116,17 +135,20 @@ class SpreadSummary:
     reason: str
     cost_usd: float
     cost_all_usd: float
+    failed: int = 0
+    missing: int = 0
 
 
 def summarise(
-    dimension: str, threshold: Threshold, accepted: Bools, bought: int, call_usd: float, otherwise: str
-) -> SpreadSummary:
-    """`accepted` (n,) is False for bought rows; `call_usd` is what one label cost on average."""
+    dimension: str, threshold: Threshold, accepted: Bools, bought: int, call_usd: float, otherwise: str,
+    *, failed: int = 0, missing: int = 0,
+) -> SpreadSummary:  # fmt: skip
+    """`accepted` (n,) is False for chosen rows; `call_usd` is what one label cost on average."""
     rows, spread = len(accepted), int(accepted.sum())
-    sent_on = rows - bought - spread
-    calls = bought + (sent_on if otherwise == "label" else 0)
+    sent_on = rows - bought - failed - missing - spread
+    calls = bought + missing + (sent_on if otherwise == "label" else 0)
     return SpreadSummary(
         dimension, rows, bought, spread, sent_on, threshold.value, threshold.audited,
         threshold.precision if threshold.accepted else None, threshold.low, threshold.high, threshold.reason,
-        calls * call_usd, rows * call_usd,
+        calls * call_usd, rows * call_usd, failed, missing,
     )  # fmt: skip
