@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from rayjob.engine.spread_table import SpreadTable
 from rayjob.labels.tags import LabelValue
 from rayjob.store import files
+from rayjob.store.parquetread import read_batches
 from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 from rayjob.vectors.represent import Chosen, join_chosen
@@ -76,12 +78,19 @@ def read_labels(folder: RunFolder, uids: Sequence[str]) -> dict[str, dict[str, L
     for uri in folder.parquet("labels"):
         if _SPREAD.search(uri):
             continue
-        with files.open_input(uri) as source:
-            table = pq.read_table(source, columns=["uid", "labels", "confidence"])
-        for row in table.filter(pc.is_in(table["uid"], value_set=wanted)).to_pylist():
-            confidence = row["confidence"] or {}
-            found[row["uid"]] = {name: given(label, confidence.get(name)) for name, label in row["labels"].items()}
+        for batch in read_batches(uri, ["uid", "labels", "confidence", "unmapped"]):
+            for row in batch.filter(pc.is_in(batch["uid"], value_set=wanted)).to_pylist():
+                found[row["uid"]] = answers(row)
     return found
+
+
+def answers(row: Mapping[str, Any]) -> dict[str, LabelValue | None]:
+    """By dimension what a labelled row was answered; None where tags came that the pool lacks, and no other."""
+    confidence = row["confidence"] or {}
+    unsaid = {found["dimension"] for found in row.get("unmapped") or () if found["kind"] == "violation"}
+    return {
+        name: given(label, None if name in unsaid else confidence.get(name)) for name, label in row["labels"].items()
+    }
 
 
 #: Files that `spread_part` wrote; those of label steps and of `ask` are called otherwise.

@@ -17,7 +17,7 @@ from rayjob.reports.atlas_map import Point, Source
 from rayjob.reports.page import Fragment
 from rayjob.spec.label import LabelStep
 from rayjob.spec.model import JobSpec
-from rayjob.steps.propagate import Spreader, summarise
+from rayjob.steps.propagate import Counts, Spreader, summarise
 from rayjob.store.runfolder import RunFolder
 from rayjob.vectors.audit import Threshold
 from rayjob.vectors.project import sample_rows
@@ -107,13 +107,9 @@ def summaries(kept: Mapping[str, Any], stats: Mapping[str, Any]) -> list[dict[st
     found = []
     for name, spread in kept["spread"].items():
         labelled, cost = kept["labelled"][name], costs.get(name, (0.0, 0.0))
-        accepted = np.arange(labelled + kept["others"]) < spread
-        threshold = Threshold(**kept["thresholds"][name])
-        row = asdict(summarise(name, threshold, accepted, labelled, 0.0, kept["otherwise"]))
         failed = kept["rows"] - kept["bought"] - kept["others"]
-        missing = kept["bought"] - labelled
-        told = {"rows": kept["rows"], "failed": failed, "missing": missing}
-        found.append({**row, **told, "cost_usd": cost[0], "cost_all_usd": cost[1]})
+        counts = Counts(kept["rows"], labelled, spread, failed, missing=kept["bought"] - labelled)
+        found.append(asdict(summarise(name, Threshold(**kept["thresholds"][name]), counts, *cost)))
     return found
 
 

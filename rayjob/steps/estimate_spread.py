@@ -43,8 +43,13 @@ class Asked:
 
     @property
     def expected(self) -> float:
-        """Under the assumption."""
-        return self.least + SENT_ON_SHARE * (self.most - self.least)
+        """Under the assumption; all of them where the audit is too small for any label to be accepted."""
+        return self.least + self.sent_on_share * (self.most - self.least)
+
+    @property
+    def sent_on_share(self) -> float:
+        """Of the rows that are not bought."""
+        return 1.0 if self.audit < self.promise.rows_needed else SENT_ON_SHARE
 
     def scale(self, steps: Sequence[StepEstimate]) -> list[StepEstimate]:
         """Estimates of all rows as estimates of the rows that are asked about."""
@@ -60,9 +65,8 @@ class Asked:
         needed = self.promise.rows_needed
         if self.audit >= needed:
             return ""
-        most = "; count on the most" if self.sends_on else ""
         return (
-            f"warning: no label will be accepted{most}: {100 * self.promise.precision:.4g} % precision at "
+            f"warning: no label will be accepted: {100 * self.promise.precision:.4g} % precision at "
             f"{100 * self.promise.risk:.4g} % risk takes {needed:,} audit rows or more, and there are {self.audit:,}; "
             "raise `budget` or `audit_share`, or lower `precision`"
         )
@@ -73,7 +77,7 @@ class Asked:
         if not self.sends_on:
             return f"{said}; no other row is asked about"
         return (
-            f"{said}; of the others {SENT_ON_SHARE:.0%} are assumed to be sent on: the calls below are for "
+            f"{said}; of the others {self.sent_on_share:.0%} are assumed to be sent on: the calls below are for "
             f"{self.expected:,.0f} rows (at least {self.least:,.0f}, at most {self.most:,.0f})"
         )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rayjob.labels.tags import LabelValue
 from rayjob.spec.spread import PropagateStep
 from rayjob.vectors.audit import Promise, Threshold
-from rayjob.vectors.check import Bools, Floats, SpreadError
+from rayjob.vectors.check import Floats, SpreadError
 from rayjob.vectors.propagate import Settings, anchor, needs_anchors
 from rayjob.vectors.represent import Chosen
 from rayjob.vectors.rounds import margins
@@ -115,11 +115,30 @@ _NOTHING = (
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadSummary:
-    """What the report says of one dimension; costs in USD, `cost_all_usd` of labelling every row.
+class Counts:
+    """What became of the rows in one dimension; the rest of `rows` was sent on.
 
-    Every row is one of five: bought, spread, sent on, `failed` (chosen, and its question failed) or `missing` (asked
-    about, and the answer held no tag of this dimension).
+    bought: labelled by who was asked. failed: chosen, and their question failed. missing: asked about, and the answer
+    held no tag of this dimension.
+    """
+
+    rows: int
+    bought: int
+    spread: int
+    failed: int = 0
+    missing: int = 0
+
+    @property
+    def sent_on(self) -> int:
+        """Neither asked about nor accepted."""
+        return self.rows - self.bought - self.spread - self.failed - self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadSummary:
+    """What the report says of one dimension: counts (see Counts), the threshold, costs in USD.
+
+    cost_all_usd: of labelling every row.
     """
 
     dimension: str
@@ -127,6 +146,8 @@ class SpreadSummary:
     bought: int
     spread: int
     sent_on: int
+    failed: int
+    missing: int
     threshold: float | None
     audited: int
     precision: float | None
@@ -135,20 +156,14 @@ class SpreadSummary:
     reason: str
     cost_usd: float
     cost_all_usd: float
-    failed: int = 0
-    missing: int = 0
 
 
 def summarise(
-    dimension: str, threshold: Threshold, accepted: Bools, bought: int, call_usd: float, otherwise: str,
-    *, failed: int = 0, missing: int = 0,
-) -> SpreadSummary:  # fmt: skip
-    """`accepted` (n,) is False for chosen rows; `call_usd` is what one label cost on average."""
-    rows, spread = len(accepted), int(accepted.sum())
-    sent_on = rows - bought - failed - missing - spread
-    calls = bought + missing + (sent_on if otherwise == "label" else 0)
+    dimension: str, threshold: Threshold, counts: Counts, cost_usd: float = 0.0, cost_all_usd: float = 0.0
+) -> SpreadSummary:
+    """Counts, threshold and costs of one dimension in one row."""
     return SpreadSummary(
-        dimension, rows, bought, spread, sent_on, threshold.value, threshold.audited,
-        threshold.precision if threshold.accepted else None, threshold.low, threshold.high, threshold.reason,
-        calls * call_usd, rows * call_usd, failed, missing,
+        dimension, counts.rows, counts.bought, counts.spread, counts.sent_on, counts.failed, counts.missing,
+        threshold.value, threshold.audited, threshold.precision if threshold.accepted else None, threshold.low,
+        threshold.high, threshold.reason, cost_usd, cost_all_usd,
     )  # fmt: skip

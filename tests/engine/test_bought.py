@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rayjob.engine.bought import given, read_bought
+from rayjob.engine.bought import answers, given, read_bought
 from rayjob.engine.spread_table import SpreadTable
 from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
@@ -28,6 +28,18 @@ CONFIDENCE = pa.struct([("intent", pa.float64()), ("topic", pa.float64())])
 )  # fmt: skip
 def test_what_is_an_answer(label: Any, confidence: float | None, expected: Any) -> None:
     assert given(label, confidence) == expected
+
+
+def test_tags_that_the_pool_lacks_are_no_answer_where_no_other_came() -> None:
+    unmapped = [
+        {"dimension": "topic", "value": "cooking", "kind": "violation"},
+        {"dimension": "intent", "value": "cook", "kind": "suggestion"},
+    ]
+    row = {"labels": {"intent": "debug", "topic": []}, "confidence": {"intent": 0.8, "topic": 0.9}}
+    assert answers({**row, "unmapped": unmapped}) == {"intent": "debug", "topic": None}
+    assert answers({**row, "unmapped": unmapped[1:]}) == {"intent": "debug", "topic": []}
+    row["labels"]["topic"] = ["web"]
+    assert answers({**row, "unmapped": unmapped}) == {"intent": "debug", "topic": ["web"]}
 
 
 def write(folder: RunFolder, name: str, rows: list[tuple[str, str, list[str] | None, float | None]]) -> None:

@@ -46,7 +46,7 @@ def test_rows_that_are_asked_about(ask: dict[str, Any], settings: dict[str, Any]
         ({"budget": 118}, ""),  # 59 of them audit
         (
             {"budget": 117},
-            "accepted; count on the most: 95 % precision at 5 % risk takes 59 audit rows or more, and there",
+            "accepted: 95 % precision at 5 % risk takes 59 audit rows or more, and there",
         ),
         ({"budget": 117, "precision": 0.9}, ""),
         ({"budget": 1}, "and there are 0; raise `budget` or `audit_share`, or lower `precision`"),
@@ -64,9 +64,9 @@ def test_an_audit_too_small_is_warned_of(settings: dict[str, Any], said: str) ->
 
 
 def test_calls_are_scaled_and_a_spec_that_spreads_nothing_is_left_alone() -> None:
-    found = find_asked(job({}), 1000)
+    found = find_asked(job({}), 10_000)
     assert found is not None
-    assert found.scale([StepEstimate("first", "worker", 1000, 1, 1, 1)])[0].calls == pytest.approx(525)
+    assert found.scale([StepEstimate("first", "worker", 10_000, 1, 1, 1)])[0].calls == pytest.approx(5250)
     assert find_asked(job({}), 0) is None
     assert find_asked(JobSpec.model_validate({"rayjob": 1, "name": "t", "input": "x", "output": "y"}), 9) is None
 
@@ -77,8 +77,11 @@ def test_plan_says_what_a_spread_asks_and_what_it_assumes() -> None:
     assert "represent  labels for 20 % of the rows, 50 % of them audit" in done.out
     assert "propagate  accepted at 95% precision, the rest: label" in done.out
     said = " ".join(done.out.split())
-    assert "10 of 50 rows are asked of the model, 5 of them as audit; of the others 50% are assumed" in said
-    assert "for 30 rows (at least 10, at most 50)" in said
+    assert "240 of 1,200 rows are asked of the model, 120 of them as audit; of the others 50% are assumed" in said
+    assert "for 720 rows (at least 240, at most 1,200)" in said
+    few = " ".join(call("plan", str(ROOT / "specs" / "spread.yaml"), "--set", f"input.path={ROOT / 'examples'}").out.split())
+    assert "of the others 100% are assumed to be sent on: the calls below are for 50 rows (at least 10, at" in few
+    assert "warning: no label will be accepted: 95 % precision at 5 % risk takes 59 audit rows or more" in few
 
 
 def test_plan_counts_the_calls_of_an_embedding_model() -> None:
@@ -87,4 +90,4 @@ def test_plan_counts_the_calls_of_an_embedding_model() -> None:
     done = call("plan", str(spec), "--set", model, "--set", "steps.0.embed={text: query, model: embedder, batch: 10}")
     assert done.code == 0, done.err
     line = next(line for line in done.out.splitlines() if line.startswith("embed "))
-    assert line.split()[1:3] == ["embedder", "5"]
+    assert line.split()[1:3] == ["embedder", "120"]

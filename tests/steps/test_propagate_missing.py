@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rayjob.spec.spread import PropagateStep
-from rayjob.steps.propagate import Propagate, summarise
+from rayjob.steps.propagate import Counts, Propagate, summarise
 from rayjob.vectors.audit import Threshold
 from rayjob.vectors.check import SpreadError
 from rayjob.vectors.represent import Chosen
@@ -55,7 +55,5 @@ def test_a_dimension_that_nobody_answered_is_named():
 
 
 def test_failed_and_missing_rows_are_not_sent_on():
-    accepted = np.arange(100) < 70
-    found = summarise("intent", Threshold(0.9, 60), accepted, 8, 0.01, "label", failed=2, missing=5)
+    found = summarise("intent", Threshold(0.9, 60), Counts(100, 8, 70, failed=2, missing=5))
     assert (found.bought, found.spread, found.sent_on, found.failed, found.missing) == (8, 70, 15, 2, 5)
-    assert found.cost_usd == pytest.approx(0.01 * (8 + 5 + 15))

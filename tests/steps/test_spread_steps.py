@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rayjob.spec.spread import AskStep, ClusterStep, EmbedStep, PropagateStep, RepresentStep
 from rayjob.steps.cluster import Cluster, summarise_clusters
 from rayjob.steps.embed import Embed, read_vectors, vector_column
-from rayjob.steps.propagate import Propagate, summarise
+from rayjob.steps.propagate import Counts, Propagate, summarise
 from rayjob.steps.represent import Represent
 from rayjob.vectors.check import SpreadError
 from rayjob.vectors.represent import join_chosen
@@ -165,10 +165,10 @@ def test_the_summary_counts_what_was_bought_spread_and_sent_on():
     bought, spreader = spread_through_steps(clouds, RepresentStep(budget=0.2))
     accepted = np.array([found["intent"].accepted for found in spreader(clouds.vectors)])
     accepted[bought.rows] = False
-    summary = summarise("intent", spreader.thresholds()["intent"], accepted, len(bought.rows), 0.01, "label")
+    counts = Counts(len(accepted), len(bought.rows), int(accepted.sum()))
+    summary = summarise("intent", spreader.thresholds()["intent"], counts, 2.0, 6.0)
     assert summary.bought + summary.spread + summary.sent_on == 600
-    assert summary.cost_all_usd == pytest.approx(6)
-    assert summary.cost_usd == pytest.approx(0.01 * (summary.bought + summary.sent_on))
+    assert (summary.cost_usd, summary.cost_all_usd) == (2.0, 6.0)
     assert summary.precision is not None
     assert summary.precision_low >= 0.95
 
