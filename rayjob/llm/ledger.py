@@ -202,7 +202,7 @@ class Ledger:
                     segment = await asyncio.to_thread(self._merge, mine, merged)
                 except OSError:
                     continue  # a `compact` took them, or storage has trouble: small segments are as good
-                self._lookup.add_segment(merged, segment)
+                self._lookup.add_segment(merged, segment, instead_of=mine)
                 await asyncio.to_thread(self._delete, mine)
                 self._levels[level + 1].append(merged)
 

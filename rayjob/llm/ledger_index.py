@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -16,8 +17,6 @@ SUFFIX = ".seg"
 #: First read of a segment: all of a small one, and the index of 4,000 answers.
 FIRST_READ = 1 << 16
 READERS = 16
-#: Further pieces that are searched one after the other before they are merged.
-MOST_PIECES = 8
 
 
 class Files(Protocol):
@@ -88,16 +87,20 @@ def build_index(loaded: list[tuple[str, Entries]]) -> Index:
     return Index(hi, segment[order], offset, length, names)
 
 
-def merge_indexes(indexes: Sequence[Index]) -> Index:
-    """One index of several."""
+def merge_indexes(indexes: Sequence[Index], gone: AbstractSet[str] = frozenset()) -> Index:
+    """One index of several, without the segments that are `gone`: what stood in them stands in another by now."""
+    names = [name for index in indexes for name in index.segments]
+    kept = np.array([name not in gone for name in names], bool)
     base = np.cumsum([0] + [len(index.segments) for index in indexes])
+    number = np.concatenate([index.segment + np.uint32(at) for index, at in zip(indexes, base, strict=False)])
     hi = np.concatenate([index.hi for index in indexes])
     order = np.argsort(hi, kind="stable")
-    number = np.concatenate([index.segment + np.uint32(at) for index, at in zip(indexes, base, strict=False)])
-    offset = np.concatenate([index.offset for index in indexes])
-    length = np.concatenate([index.length for index in indexes])
-    names = tuple(name for index in indexes for name in index.segments)
-    return Index(hi[order], number[order].astype(np.uint32), offset[order], length[order], names)
+    order = order[kept[number[order]]]
+    renumbered = (np.cumsum(kept) - 1).astype(np.uint32)
+    hi, number = hi[order], renumbered[number[order]]  # one after the other: only one of them stands twice in memory
+    offset = np.concatenate([index.offset for index in indexes])[order]
+    length = np.concatenate([index.length for index in indexes])[order]
+    return Index(hi, number, offset, length, tuple(name for name, is_kept in zip(names, kept, strict=True) if is_kept))
 
 
 def list_segments(files: Files, path: str) -> list[str]:

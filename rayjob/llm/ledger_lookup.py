@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from rayjob.llm.ledger_index import (
-    MOST_PIECES,
     Files,
     Index,
     Place,
@@ -38,7 +38,8 @@ class Lookup:
         self._files = files
         self._path = path
         self._base = index
-        self._pieces: list[Index] = []
+        self._pieces: list[Index] = []  # from old and large to new and small
+        self._gone: set[str] = set()
         self._known: set[str] = set(index.segments)
         self._wanted: list[_Wanted] = []
         self._reads: set[asyncio.Task[None]] = set()
@@ -69,17 +70,19 @@ class Lookup:
         self._add(piece)
         return len(piece)
 
-    def add_segment(self, uri: str, segment: bytes) -> None:
-        """Takes in a segment that this process wrote, without reading it again."""
+    def add_segment(self, uri: str, segment: bytes, instead_of: Iterable[str] = ()) -> None:
+        """Takes in a segment that this process wrote, without reading it again; `instead_of`: what it was merged of."""
         self._known.add(uri)
+        self._gone.update(instead_of)
         self._add(build_index([(uri, decode_index(segment))]))
 
     def _add(self, piece: Index) -> None:
+        """Pieces of like size are merged, so that few are searched and an answer is moved a few times only."""
         self._known.update(piece.segments)
         if len(piece):
             self._pieces.append(piece)
-        if len(self._pieces) > MOST_PIECES:
-            self._pieces = [merge_indexes(self._pieces)]
+        while len(self._pieces) > 1 and len(self._pieces[-2]) <= 2 * len(self._pieces[-1]):
+            self._pieces[-2:] = [merge_indexes(self._pieces[-2:], self._gone)]
 
     async def _search(self, key: bytes) -> tuple[bytes | None, bool]:
         """(record, whether a segment that should have it is gone)."""
