@@ -178,14 +178,29 @@ def _step(
     changes: dict[str, dict[str, Difference]] = {}
     reference = options.reference
     if reference is not None:
-        before, after = drawn[(reference, pair[0])], drawn[(reference, pair[1])]
-        for name in [name for name in before if name in after]:
-            shared = [metric for metric in before[name] if metric in after[name]]
-            changes[name] = {m: bootstrap.paired_difference(before[name][m], after[name][m]) for m in shared}
+        changes |= _against_reference(drawn[(reference, pair[0])], drawn[(reference, pair[1])])
     for (dimension, metric), columns in _own_values(sides, joined, pair).items():
         means = bootstrap.sum_draws(np.column_stack(columns), options.draws, options.seed) / len(joined.keys)
         changes.setdefault(dimension, {})[metric] = bootstrap.paired_difference(means[:, 0], means[:, 1])
     return Step(*pair, changes)
+
+
+def _against_reference(before: Draws, after: Draws) -> dict[str, dict[str, Difference]]:
+    """The paired differences per dimension, and of the overall means over what both versions have: a dimension that only
+    one of them labels, or where a metric is defined for one alone, would move the mean without any label changing."""
+    found: dict[str, dict[str, Difference]] = {OVERALL: {}}
+    both: dict[str, list[tuple[Floats, Floats]]] = {}
+    for name in [name for name in before if name in after and name != OVERALL]:
+        found[name] = {}
+        for metric in [metric for metric in before[name] if metric in after[name]]:
+            left, right = before[name][metric], after[name][metric]
+            found[name][metric] = bootstrap.paired_difference(left, right)
+            apart = right - left  # nan where one of them is not defined
+            both.setdefault(metric, []).append((left + 0 * apart, right + 0 * apart))
+    for metric, pairs in both.items():
+        means = [_mean(values) for values in zip(*pairs, strict=True)]
+        found[OVERALL][metric] = bootstrap.paired_difference(means[0], means[1])
+    return found
 
 
 def _own_values(

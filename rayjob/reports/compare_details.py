@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,8 @@ def find_grid(coded: Mapping[str, Coded], pair: tuple[int, int]) -> Grid | None:
     compared = [compare_rows(one, *pair) for one in coded.values()]
     known = np.sum([rows.known for rows in compared], axis=0)
     exact = np.sum([rows.exact for rows in compared], axis=0) / np.maximum(known, 1)
+    # A row that one side leaves open throughout is not compared: it must not read as one on which they part.
+    row = replace(row, members=row.members & (known > 0)[:, None])
     counts, means = tags.grid_of(row, column, exact, pair[0])
     return Grid(row.name, column.name, row.tags, column.tags, counts, means)
 

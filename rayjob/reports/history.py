@@ -15,7 +15,10 @@ from rayjob.reports.table import Table, number, percent
 #: How a value reads in its cell.
 Shown = Callable[[float], str]
 
-_NOTE = "In brackets the change from the version before; * beyond noise (95 % paired bootstrap over the same rows)."
+_NOTE = (
+    "In brackets the change from the version before, overall over the dimensions that both have; * beyond noise "
+    "(95 % paired bootstrap over the same rows: one cell in twenty has a star by chance)."
+)
 _AGAINST = (("exact", percent), ("kappa", number), ("micro_f1", number))
 _OWN = (("confidence", number), ("tags", number), ("violating", percent))
 _TITLES = {"confidence": "mean confidence", "tags": "tags per row", "violating": "rows with violations"}
@@ -50,15 +53,26 @@ def _table(title: str, found: Comparison, versions: Sequence[int], metric: tuple
         changes = [step.changes.get(name, {}).get(metric[0]) for step in found.steps]
         if any(change is not None for change in changes):
             values = [_value(found, side, name, metric[0]) for side in versions]
-            rows.append((name, *_cells(values, changes, metric[1])))
+            rows.append((name, *_cells(values, _moves(name, values, changes), metric[1])))
     columns = ("dimension", *(found.sides[side].name for side in versions))
     return Table(title, columns, tuple(rows), _NOTE)
 
 
-def _cells(values: Sequence[float], changes: Sequence[Difference | None], how: Shown) -> list[str]:
+def _moves(
+    name: str, values: Sequence[float], changes: Sequence[Difference | None]
+) -> list[tuple[float, Difference] | None]:
+    """Each change as it is shown and as it was tested: the difference of the two cells, but overall, where versions can
+    differ in their dimensions, of what both have."""
+    return [
+        None if change is None else (change.value if name == OVERALL else after - before, change)
+        for (before, after), change in zip(pairwise(values), changes, strict=True)
+    ]
+
+
+def _cells(values: Sequence[float], moves: Sequence[tuple[float, Difference] | None], how: Shown) -> list[str]:
     cells = [how(values[0])]
-    for (before, value), change in zip(pairwise(values), changes, strict=True):
-        cells.append(f"{how(value)}{'' if change is None else f' ({_signed(value - before, how)}{_star(change)})'}")
+    for value, move in zip(values[1:], moves, strict=True):
+        cells.append(f"{how(value)}{'' if move is None else f' ({_signed(move[0], how)}{_star(move[1])})'}")
     return cells
 
 

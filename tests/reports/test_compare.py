@@ -145,6 +145,28 @@ def test_history_says_which_gain_is_beyond_noise(tmp_path):
     assert row == ("intent", "50.0%", "51.0% (+1.0%)", "90.0% (+39.0%*)")
 
 
+def test_a_dimension_that_a_version_lacks_moves_no_overall(tmp_path):
+    gold = [record(i, intent="learn") for i in range(60)]
+    v1 = [record(i, intent="learn" if i % 2 else "build") for i in range(60)]
+    v2 = [{"id": row["id"], "labels": {"task": ["t"]}} for row in v1]
+    sides = [side(tmp_path, name, rows) for name, rows in (("gold", gold), ("v1", v1), ("v2", v2))]
+    found = compare_sides(sides, Options(draws=100, reference=0))
+    change = found.steps[0].changes["overall"]["exact"]
+    assert (change.value, change.beyond_noise) == (0.0, False)
+    history = next(table for table in all_tables(found, find_details(found)) if "exact against gold" in table.title)
+    assert history.rows[-1] == ("overall", "87.5%", "100.0% (0.0%)")
+
+
+def test_rows_that_one_side_leaves_open_are_in_no_cell_of_the_grid(tmp_path):
+    run = [record(i) for i in range(4)]
+    gold = tmp_path / "gold.jsonl"
+    rows = [{"id": f"r{i:03}", "labels": {"intent": "build", "difficulty": "expert"}} for i in range(3)]
+    open_row = {"id": "r003", "labels": {"absent": "x"}}
+    gold.write_text("".join(json.dumps(line) + "\n" for line in [{"gold": 1}, *rows, open_row]))
+    grid = find_details(compare_sides([side(tmp_path, "run", run), read_labelled(str(gold))], FAST)).grid
+    assert (grid.counts.tolist(), grid.agreement.tolist()) == ([[3.0]], [[1.0]])
+
+
 def test_violations_are_told_apart_from_suggestions(tmp_path):
     a = record(1, unmapped=[{"dimension": "concept", "value": "z", "kind": "violation"}])
     b = record(2, unmapped=[{"dimension": "", "value": "new-idea", "kind": "suggestion"}, "another"])
