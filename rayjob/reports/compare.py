@@ -186,7 +186,7 @@ def _step(
 
 
 def _against_reference(before: Draws, after: Draws) -> dict[str, dict[str, Difference]]:
-    """The paired differences per dimension, and of the overall means over what both versions have: a dimension that only
+    """Paired differences per dimension, and of the overall means over what both versions have: a dimension that only
     one of them labels, or where a metric is defined for one alone, would move the mean without any label changing."""
     found: dict[str, dict[str, Difference]] = {OVERALL: {}}
     both: dict[str, list[tuple[Floats, Floats]]] = {}
