@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import chain, repeat
 from typing import Literal
 
 #: `open`: a label that was not accepted; `missing`: asked about, and no answer came.
@@ -55,11 +54,13 @@ class Point:
 
 
 def draw_maps(maps: Mapping[str, Sequence[Point]], rows: int, otherwise: Otherwise) -> str:
-    """A part of the page for each dimension, of which one at a time is open, the first to begin with."""
+    """A part of the page for each dimension, of which one at a time is open; to begin with, where most was spread."""
+    most = max(maps, key=lambda name: sum(point.kind == "accepted" for point in maps[name]), default="")
+    shown = {name: ' open=""' if name == most else "" for name in maps}
     return "\n".join(
-        f'<details class="card" name="atlas"{first}><summary>Map of {safe(name)}</summary>\n'
+        f'<details class="card" name="atlas"{shown[name]}><summary>Map of {safe(name)}</summary>\n'
         f"{_legend(points, rows, otherwise)}\n{_map(points)}\n{_why(points)}</details>"
-        for (name, points), first in zip(maps.items(), chain([' open=""'], repeat("")), strict=False)
+        for name, points in maps.items()
     )
 
 
