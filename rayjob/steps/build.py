@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -91,7 +92,8 @@ def with_thresholds(spec: ArbitrateStep, resolved: Resolved) -> ArbitrateStep:
     if spec.when.confidence_below != "calibrated" or resolved.calibration is None:
         return spec
     found = resolved.calibration.dimensions.items()
-    below = {name: 1.0 if one.threshold is None else one.threshold for name, one in found}
+    # Past 1: answers that agree fully, and models that are sure of everything, state 1.0 itself.
+    below = {name: math.inf if one.threshold is None else one.threshold for name, one in found}
     return spec.model_copy(update={"when": spec.when.model_copy(update={"confidence_below": below})})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rayjob.labels.prompt import Template
 from rayjob.spec.label import ArbitrateStep, LabelStep
 from rayjob.spec.quality import parse_calibration
@@ -48,10 +50,19 @@ def test_agreement_is_mapped_after_the_answers_are_counted() -> None:
 
 def test_calibrated_thresholds_arbitrate_what_no_threshold_promises() -> None:
     spec = with_thresholds(ArbitrateStep.model_validate({"when": {"confidence_below": "calibrated"}}), _Resolved())  # type: ignore[arg-type]
-    assert spec.when.confidence_below == {"intent": 0.6, "language": 1.0}
+    assert spec.when.confidence_below == {"intent": 0.6, "language": math.inf}
     first = label()
     again = answering(intent="debug", language=["python"], confidence={"intent": 1.0, "language": 1.0})
     row = go([first, Arbitrate("arbitrate", spec, [first])], Script([ANSWER, again]))
     assert row["arbitrated"]
     assert row["labels"]["intent"] == "debug"
     assert row["confidence"]["intent"] == 0.5
+
+
+def test_full_confidence_is_asked_again_too_where_nothing_can_be_promised() -> None:
+    spec = with_thresholds(ArbitrateStep.model_validate({"when": {"confidence_below": "calibrated"}}), _Resolved())  # type: ignore[arg-type]
+    sure = answering(intent="learn", language=["python"], domain=[], confidence={"intent": 1.0, "language": 1.0})
+    first = label()
+    script = Script([sure, sure])
+    row = go([first, Arbitrate("arbitrate", spec.model_copy(update={"dimensions": ("language",)}), [first])], script)
+    assert row["arbitrated"]
