@@ -139,7 +139,7 @@ def _clusters(clusters: Clusters) -> str:
 
 
 def _mix(dimension: str, shares: Iterable[tuple[str, float]]) -> str:
-    told = ", ".join(f"{label} {share:.0%}" for label, share in shares if share >= _LEAST_SHARE)
+    told = "; ".join(f"{label} {share:.0%}" for label, share in shares if share >= _LEAST_SHARE)
     return safe(f"{dimension}: {told}")
 
 

@@ -96,7 +96,7 @@ def test_the_tables_hold_what_the_run_did():
     )
     for found in (
         "700 clusters, 30 outliers, silhouette 0.12", "The 1 largest.", "up to 100 random rows", "card, late",
-        "98.0% (95.1%–99.0%)", "200 labels: 80.0%", "intent: a 70%, sent on 30%", "1,200", "$10.00",
+        "98.0% (95.1%–99.0%)", "200 labels: 80.0%", "intent: a 70%; sent on 30%", "1,200", "$10.00",
     ):  # fmt: skip
         assert found in text
 
