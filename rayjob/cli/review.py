@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -15,7 +16,7 @@ from rayjob.cli.compare import USER_ERRORS, print_tables, read_sides, refuse
 from rayjob.cli.style import console
 from rayjob.labels.agreement import compare_rows
 from rayjob.labels.taxonomy import Taxonomy, is_dimension_file, parse_taxonomy
-from rayjob.reports.compare_join import code_joined, join_sides
+from rayjob.reports.compare_join import align_answers, code_joined, join_sides
 from rayjob.reports.labelled import Labelled, LabelledError
 from rayjob.reports.labelled_files import read_labelled, read_texts
 from rayjob.reports.table import Table, number, percent, shorten
@@ -60,7 +61,8 @@ def export(
                 f"--as {form!r} or --strategy {strategy!r}: accepted: {_words(FORMS)}; {_words(STRATEGIES)}"
             )
         sides = read_sides(runs) if len(runs) > 1 else [read_labelled(runs[0])]
-        sample = pick_rows(_candidates(sides, strategy, by), rows, strategy, random_share, seed)
+        candidates = _candidates(sides, strategy, by)
+        sample = pick_rows(candidates, rows, strategy, random_share, seed)
         pools, digest = _pools(sides[0], taxonomy, [name.strip() for name in dimensions.split(",") if name.strip()])
         assigned = assign_rows(len(sample.rows), reviewer or [], overlap, seed)
         made = Review(
@@ -74,6 +76,9 @@ def export(
     except ERRORS as error:
         refuse(error)
     console.print(Text(f"{len(made.rows)} rows of {len(sides[0])}: {_words(_population(made))}"))
+    if len(candidates) < len(sides[0]):
+        twice = len(sides[0]) - len(candidates)
+        console.print(Text(f"left out: {twice} rows whose id another row has too, and no uid tells apart"))
     for path in written:
         console.print(Text(f"written: {path}", style="path"))
 
@@ -105,13 +110,24 @@ def _candidates(sides: Sequence[Labelled], strategy: str, by: str) -> list[Candi
         lowest = np.fmin(lowest, values)
     apart = _disagreement(sides) if len(sides) > 1 else np.zeros(len(first))
     strata = ["+".join(first.answers[by][row] or ()) if by else "" for row in range(len(first))]
+    # A row that shares its only name with another cannot be shown, nor its answers be taken back.
+    counts = Counter(map(_name, first.uids, first.ids))
+    single = [row for row in range(len(first)) if counts[_name(first.uids[row], first.ids[row])] == 1]
+    if not single:
+        raise SheetError(f"{first.path}: no row has a uid or id of its own; a review cannot tell its rows apart")
     # Not in the order of the files, which differs when a run is made again: a seed must draw the same rows.
-    order = sorted(range(len(first)), key=lambda row: (first.uids[row], first.ids[row]))
+    order = sorted(single, key=lambda row: (first.uids[row], first.ids[row]))
     return [Candidate(row, float(lowest[row]), float(apart[row]), strata[row]) for row in order]
+
+
+def _name(uid: str, id_: str) -> str:
+    """What a row is called in a review."""
+    return uid or id_
 
 
 def _disagreement(sides: Sequence[Labelled]) -> np.ndarray:
     """(rows of the first run,): mean over dimensions and pairs of runs of 1 - Jaccard; 0 where a run lacks the row."""
+    sides = align_answers(sides)
     joined = join_sides(sides)
     pairs = [(a, b) for a in range(len(sides)) for b in range(a + 1, len(sides))]
     compared = [compare_rows(one, *pair) for one in code_joined(sides, joined).values() for pair in pairs]
@@ -130,7 +146,12 @@ def _pools(side: Labelled, folder: str, names: Sequence[str]) -> tuple[dict[str,
         seen = pools_seen(side.answers, side.multi)
         return {name: seen[name] for name in wanted}, ""
     taxonomy = load_taxonomy(folder)
-    return pools_of(taxonomy, wanted), taxonomy.hash
+    pools = pools_of(taxonomy, wanted)
+    lacking = [name for name in names if name not in pools] or ([] if pools else wanted)
+    if lacking:
+        have = _words(list(taxonomy.dimensions))
+        raise SheetError(f"--taxonomy {folder}: has no dimension {_words(lacking)} to ask about (have: {have})")
+    return pools, taxonomy.hash
 
 
 def load_taxonomy(folder: str) -> Taxonomy:
@@ -147,7 +168,7 @@ def load_taxonomy(folder: str) -> Taxonomy:
 def _rows(
     side: Labelled, sample: Sample, pools: Mapping[str, Pool], assigned: Sequence[tuple[str, ...]]
 ) -> list[ReviewRow]:
-    uids = [side.uids[picked.index] or side.ids[picked.index] for picked in sample.rows]
+    uids = [_name(side.uids[picked.index], side.ids[picked.index]) for picked in sample.rows]
     return [
         ReviewRow(
             key=key, uid=uid, id=side.ids[picked.index], stratum=picked.stratum, probability=picked.probability,

@@ -62,8 +62,10 @@ def pools_seen(answers: Mapping[str, Sequence[Sequence[str] | None]], multi: fro
     }
 
 
-def read_cell(text: str, pool: Pool, proposal: Sequence[str] = ()) -> ReadCell:
+def read_cell(text: str, pool: Pool, proposal: Sequence[str] | None = ()) -> ReadCell:
     """Read what a reviewer typed: tags or aliases in any case, NONE for nothing, `ok` for the proposal, or blank.
+
+    A proposal that nobody saw (None: a blind review) cannot be agreed to, nor one outside the pool.
 
     One unknown tag refuses the whole cell: half an answer would count as a wrong one.
     """
@@ -75,7 +77,7 @@ def read_cell(text: str, pool: Pool, proposal: Sequence[str] = ()) -> ReadCell:
     if lowered not in known and lowered in _NONE_WORDS:
         return ReadCell(())
     if lowered not in known and lowered in _SAME_WORDS:
-        return ReadCell(tuple(proposal))
+        return _agreed(proposal, pool)
     parts = [typed] if lowered in known else [part.strip() for part in _SEPARATORS.split(typed) if part.strip()]
     unknown = [part for part in parts if part.casefold() not in known]
     if unknown or not parts:
@@ -84,6 +86,13 @@ def read_cell(text: str, pool: Pool, proposal: Sequence[str] = ()) -> ReadCell:
     if pool.select == "single" and len(tags) > 1:
         return ReadCell(None, f"{len(tags)} tags where one is asked for")
     return ReadCell(tags if pool.select == "single" else tuple(sorted(tags)))
+
+
+def _agreed(proposal: Sequence[str] | None, pool: Pool) -> ReadCell:
+    if proposal is None:
+        return ReadCell(None, "a blind review shows no proposal to agree to")
+    unknown = [tag for tag in proposal if tag not in pool.tags]
+    return ReadCell(None, _unknown(unknown, pool)) if unknown else ReadCell(tuple(proposal))
 
 
 def _unknown(parts: Sequence[str], pool: Pool) -> str:

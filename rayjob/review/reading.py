@@ -132,7 +132,8 @@ class _Reader:
         for column, cell in raw.cells.items():
             name = self.dimensions.get(column)
             if name is not None:
-                read = read_cell(restore(cell), self.review.pools[name], row.proposal.get(name, ()))
+                proposal = None if self.review.blind else row.proposal.get(name, ())
+                read = read_cell(restore(cell), self.review.pools[name], proposal)
                 if read.tags is not None:
                     answers[name] = read.tags
                 elif read.why:

@@ -124,3 +124,28 @@ def test_a_seed_draws_the_same_rows_whatever_their_order(tmp_path):
         assert run("export", path, "-o", str(out), "--rows", "12").exit_code == 0
         drawn.append({row["id"] for row in json.loads((out / "review.json").read_text())["rows"]})
     assert drawn[0] == drawn[1]
+
+
+def test_rows_that_share_an_id_are_left_out_and_said(tmp_path):
+    """Two rows of one id had one key: one's text was shown for both, and one answer was taken for both."""
+    turns = [[{"from": "human", "value": word}, {"from": "gpt", "value": "yes"}] for word in ("one", "two", "three")]
+    records = [record(i, conversations=turn) for i, turn in zip((1, 1, 2), turns, strict=True)]
+    path, out = side(tmp_path, "a", records).path, tmp_path / "review"
+    result = run("export", path, "-o", str(out))
+    assert "left out: 2 rows" in result.output
+    review = json.loads((out / "review.json").read_text())
+    assert ([row["id"] for row in review["rows"]], review["population"]) == (["r002"], {"random": 1})
+    alone = side(tmp_path, "b", records[:2]).path
+    result = run("export", alone, "-o", str(tmp_path / "none"))
+    assert (result.exit_code, "no row has a uid or id of its own" in " ".join(result.output.split())) == (2, True)
+
+
+def test_a_taxonomy_without_the_runs_dimensions_is_refused(runs, tmp_path):
+    folder = tmp_path / "taxonomy"
+    folder.mkdir()
+    text = "dimension: mood\ndescription: d\nselect: single\ntags:\n- {id: x, name: n, description: d}\n"
+    (folder / "mood.yaml").write_text(text)
+    for named in ([], ["--dimensions", "intent"]):
+        result = run("export", runs[0], "-o", str(tmp_path / "r"), "--taxonomy", str(folder), *named)
+        assert result.exit_code == 2
+        assert "(have: mood)" in " ".join(result.output.split())

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from rayjob.review.cells import defuse, normal_text, restore, show_text
 from rayjob.review.csv_sheet import read_csv, write_csv
 from rayjob.review.label_studio import make_tasks, read_tasks
+from rayjob.review.pools import ReadCell, read_cell
 from rayjob.review.reading import ReadBack, read_back
 from rayjob.review.sheet import PROPOSED, Review, sheet_columns, sheet_rows
 from rayjob.review.table import SheetError
 from rayjob.review.xlsx_sheet import read_xlsx, write_xlsx
-from tests.review.reviews import make_review
+from tests.review.reviews import POOLS, make_review
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 UGLY = [
@@ -181,6 +182,13 @@ def test_cells_are_checked_against_the_pools(cells, answers, kept):
     assert [dict(one.answers) for one in back.answered] == ([answers] if answers else [])
     assert [one.why for one in back.kept] == kept
     assert all((one.file, one.row) == ("s.csv", 2) for one in back.kept)
+
+
+def test_ok_agrees_to_nothing_that_was_not_shown_or_is_in_no_pool():
+    blind = make_review({"u1": "text"}, blind=True)
+    row = sheet_rows(blind, {"u1": "text"}, "ann")[0] | {"intent": "ok"}
+    assert [one.why for one in read_one(blind, row).kept] == ["a blind review shows no proposal to agree to"]
+    assert read_cell("ok", POOLS["intent"], ("retired",)) == ReadCell(None, "not in the pool: 'retired'")
 
 
 def test_a_key_survives_capitals_and_blanks():
