@@ -54,6 +54,7 @@ class Script:
     answer: Callable[[Body], str] = lambda body: '{"ok": true}'
     embed: Callable[[str], Sequence[float]] = lambda text: [1.0, float(len(text))]
     faults: Sequence[Fault] = ()
+    refuse: Callable[[Body], Fault | None] = lambda body: None
     storm: dict[str, float] = field(default_factory=dict)
     latency_s: float = 0.0
     sigma: float = 0.0
@@ -111,7 +112,7 @@ class Provider:
         self.first = self.first or began
         outcome = "cancelled"
         try:
-            fault = self._fault()
+            fault = self.script.refuse(body) or self._fault()
             outcome = (
                 fault.kind if fault is not None and fault.kind != "status" else str(fault.status if fault else "ok")
             )

@@ -70,8 +70,14 @@ class Asking:
         self._question = question
         self._tried: Counter[str] = Counter()
         self._spent_s = 0.0
+        self._structured = ""  # of the call that was sent last: others may have weakened the model's meanwhile
         self.paid = paid
         self.sent = 0
+
+    @property
+    def question(self) -> Question:
+        """As it was asked last: shortened, plainer or with more room for the answer where that was needed."""
+        return self._question
 
     async def answer(self) -> Reply:
         """The first usable reply. Raises CallFailedError, and RunStoppedError from the gate."""
@@ -97,7 +103,8 @@ class Asking:
     async def _call(self, slot: Slot) -> Answer:
         """The answer; on any other way out the slot is given back here."""
         spec = self._model.spec
-        call = call_of(self._question, spec, self._model.structured)
+        self._structured = self._model.structured
+        call = call_of(self._question, spec, self._structured)
         self.sent += 1
         limit_s = self._time_left_s()
         try:
@@ -158,8 +165,9 @@ class Asking:
     async def _react(self, error: ProviderError) -> None:
         """Makes the question ready for another attempt, waiting without a slot; or raises CallFailedError."""
         kind = error.kind
-        if kind == "bad_request" and "response_format" in error.message and self._model.structured in WEAKER:
-            self._model.structured = WEAKER[self._model.structured]
+        if kind == "bad_request" and "response_format" in error.message and self._structured in WEAKER:
+            if self._model.structured == self._structured:  # the first of many calls to be refused; one step a form
+                self._model.structured = WEAKER[self._structured]
             return
         self._tried[kind] += 1
         reaction = REACTIONS[kind]

@@ -202,6 +202,8 @@ def as_provider_error(error: Exception) -> ProviderError:
 
 
 def request_id(call: Call) -> str:
-    """The same call has the same id in every run."""
+    """The same call has the same id in every run; draws of one question are calls of their own."""
     asked = {"model": call.spec.model, **call.body()}
+    if call.sample:  # only then, so that batches that are out keep their ids
+        asked["sample"] = call.sample
     return "rj-" + sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]

@@ -119,7 +119,7 @@ class Client:
         self.counters.calls[model.name, "unparsable"] += 1
         self.counters.repairs += 1
         paid.append(reply)
-        repair = Asking(self._wire, model, ask_again(question, reply.text, problem), paid)
+        repair = Asking(self._wire, model, ask_again(asking.question, reply.text, problem), paid)
         reply = await repair.answer()
         try:
             return parse(reply.text), replace(reply, repairs=tuple(paid), attempts=asking.sent + repair.sent)

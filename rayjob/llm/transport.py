@@ -24,6 +24,7 @@ class Call:
     logprobs: bool = False
     static: int = 0  # leading messages that every row shares; changes the price alone, and is in no key
     row: str = ""  # in no key either
+    sample: int = 0  # which draw of the same question; in the ledger's key and in no body
 
     def body(self) -> dict[str, object]:
         """The OpenAI-style parameters, without the model, the key and the base."""
@@ -82,7 +83,15 @@ def call_of(question: Question, spec: ModelSpec, structured: str) -> Call:
         logprobs=question.logprobs,
         static=question.static,
         row=question.row,
+        sample=question.sample,
     )
+
+
+def text_of(content: object) -> str:
+    """The text of a message: as it is, or that of its typed parts (Mistral's reasoning models think in others)."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    return str(content or "")
 
 
 def read_completion(data: Mapping[str, object]) -> Answer:
@@ -93,7 +102,7 @@ def read_completion(data: Mapping[str, object]) -> Answer:
     cached = details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0  # type: ignore[attr-defined]
     logprobs = (choice.get("logprobs") or {}).get("content") or ()
     return Answer(
-        text=choice["message"].get("content") or "",
+        text=text_of(choice["message"].get("content")),
         finish_reason=choice.get("finish_reason") or "stop",
         prompt_tokens=usage.get("prompt_tokens") or 0,  # type: ignore[attr-defined]
         cached_tokens=cached,

@@ -56,6 +56,13 @@ def test_a_full_batch_goes_at_once() -> None:
     assert len(provider.batches) == 3
 
 
+def test_draws_of_one_question_are_answered_apart() -> None:
+    """They shared one request: three votes of one voice, unanimous, and paid once but counted three times."""
+    with serve() as provider:
+        ask_all({"worker": batched(provider)}, *(question(sample=draw) for draw in range(3)))
+    assert (len(provider.batches), len(provider.bodies)) == (1, 3)
+
+
 def test_what_fails_in_a_batch_is_asked_in_the_next() -> None:
     with serve(Script(faults=[status(500), Fault("drop"), Fault("malformed")])) as provider:
         outcomes, _ = ask_all({"worker": batched(provider)}, *(question(str(i)) for i in range(10)))

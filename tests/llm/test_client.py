@@ -10,6 +10,7 @@ import pytest
 
 from rayjob.labels.asking import CallFailedError
 from rayjob.llm.errors import RunStoppedError
+from rayjob.llm.transport import read_completion
 from rayjob.spec.models import BudgetSpec
 from tests.llm.rig import KEY, ask_all, question, spec
 from tests.llm_server import Fault, Script, serve, status
@@ -72,6 +73,37 @@ def test_refused_response_format_is_asked_weaker() -> None:
     assert [(body.get("response_format") or {}).get("type") for body in provider.bodies] == [
         "json_schema", "json_object", None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("taken", ["json_object", None], ids=["takes JSON mode", "takes neither"])
+def test_many_refused_at_once_are_all_asked_weaker(taken: str | None) -> None:
+    """Each refusal used to weaken the form one step further: of 20 in flight 18 failed as bad_request."""
+
+    def refuse(body: dict[str, Any]) -> Fault | None:
+        asked = (body.get("response_format") or {}).get("type")
+        return None if asked in (taken, None) else status(400, f"response_format {asked} is unavailable")
+
+    questions = [question(f"{number}", schema=SCHEMA) for number in range(20)]
+    with serve(Script(refuse=refuse)) as provider:
+        outcomes, _ = ask_all({"worker": spec(provider)}, *questions)
+    assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
+    assert (provider.bodies[-1].get("response_format") or {}).get("type") == taken
+
+
+def test_a_repair_asks_in_the_words_that_were_answered() -> None:
+    """It went back to the long prompt, which the context does not hold, and the row was lost."""
+    faults = [status(400, "maximum context length is 8192 tokens"), Fault("malformed")]
+    shorter = [{"role": "user", "content": "short"}]
+    with serve(Script(faults=faults)) as provider:
+        outcomes, _ = ask_all({"worker": spec(provider)}, question("long " * 100, shorter=shorter))
+    answer(outcomes[0])
+    assert provider.bodies[2]["messages"][-1]["content"].startswith("short\n\nYou answered this before")
+
+
+def test_an_answer_in_parts_is_their_text() -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "{}"}]
+    said = {"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]}
+    assert read_completion(said).text == "{}"
 
 
 def test_repair_quotes_the_problem_once() -> None:
