@@ -10,7 +10,7 @@ from rayjob.engine.embed_remote import Remote
 from rayjob.engine.embedding import EmbedWork, run_embed, sum_spent
 from rayjob.engine.operator import Secrets
 from rayjob.engine.parts import Part
-from rayjob.engine.ticker import RowCounter
+from rayjob.engine.ticker import ParquetRows, RowCounter
 from rayjob.llm.limits import limits_of
 from rayjob.plan.graph import Stage
 from rayjob.spec.spread import EmbedStep
@@ -33,13 +33,19 @@ class EmbedStage:
     def execute(self, stage: Stage) -> None:
         """Embed what has no vectors yet; rows that could not be read go to failures/."""
         work = self._work(stage)
-        share, counter = self.run.job.run.gpus_per_actor, RowCounter(self.rows)
+        share, counter, kept = self.run.job.run.gpus_per_actor, RowCounter(self.rows), ParquetRows(work.kept)
+        known = kept.count()
         embed = partial(run_embed, self.run.ray, work, share, self._ending, counter.add)
+
+        def say_rows() -> str:
+            """Vectors are kept more often than a part is done; those that were known before are no news."""
+            return f"{min(self.rows, max(counter.done, kept.count() - known)):,} of {self.rows:,} rows"
+
         if work.remote is None:
-            with self.run.telling("embedding", counter):
+            with self.run.telling("embedding", say_rows):
                 embed()
         else:
-            self.run.watch(work.remote.governor, embed, "embedding", counter)
+            self.run.watch(work.remote.governor, embed, "embedding", say_rows)
         if not self.run.why:
             self._pass_failures(stage)
             self.run.finish_stage(stage, {"rows": self.rows, "parts": len(self.parts), **sum_spent(work)})

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from rayjob.engine.columns import PREPARED, to_table
 from rayjob.engine.parts import count_heirs
+from rayjob.engine.ticker import ParquetRows
 from rayjob.labels.records import ALL_ROWS, Share
 from rayjob.spec.model import JobSpec
 from rayjob.spec.prepare import PrepareStep
@@ -115,7 +116,8 @@ def run_prepare(
             written.result()
     else:
         ray = connect()
-        with telling("reading the input", RowsSoFar(folder, name)):
+        so_far = ParquetRows(path)
+        with telling("reading the input", lambda: f"{so_far.count():,} rows so far"):
             _write(ray, job, listing.files, path)
     rows, heirs, unreadable = count_prepared(folder, name)
     facts = {"rows": rows, "heirs": heirs, "unreadable": unreadable, "wall_s": round(time.time() - began, 3)}
@@ -165,19 +167,3 @@ def count_prepared(folder: RunFolder, name: str) -> tuple[int, int, int]:
         heirs += count_heirs(table)
         unreadable += table.num_rows - table["failure"].null_count
     return rows, heirs, unreadable
-
-
-class RowsSoFar:
-    """Called: how many rows of the stage are written, as text. Looks into each file once."""
-
-    def __init__(self, folder: RunFolder, name: str) -> None:
-        self._folder, self._name = folder, name
-        self._rows: dict[str, int] = {}
-
-    def __call__(self) -> str:
-        for uri in self._folder.parquet(f"stages/{self._name}"):
-            if uri not in self._rows:
-                # A file that is being written has no footer yet: the next look counts it.
-                with suppress(pa.ArrowInvalid), files.open_input(uri) as source:
-                    self._rows[uri] = pq.read_metadata(source).num_rows
-        return f"{sum(self._rows.values()):,} rows so far"

@@ -7,6 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rayjob.store import files
+from rayjob.store.entries import parquet_entries
 from rayjob.store.errors import StoreError
 
 TELL_S = 2.0
@@ -46,3 +51,19 @@ class RowCounter:
 
     def __call__(self) -> str:
         return f"{self.done:,} of {self.total:,} rows"
+
+
+class ParquetRows:
+    """Rows in the Parquet files below a folder to which others write; each file is looked into once."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._rows: dict[str, int] = {}
+
+    def count(self) -> int:
+        """As of now. A file that is being written has no footer yet: the next call counts it."""
+        for entry in parquet_entries(self._uri):
+            if entry.uri not in self._rows:
+                with suppress(pa.ArrowInvalid), files.open_input(entry.uri) as source:
+                    self._rows[entry.uri] = pq.read_metadata(source).num_rows
+        return sum(self._rows.values())

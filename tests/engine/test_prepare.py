@@ -12,13 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from rayjob.engine import prepare
-from rayjob.engine.prepare import RowsSoFar, divide, prepare_rows
-from rayjob.engine.ticker import RowCounter, Ticker
+from rayjob.engine.prepare import divide, prepare_rows
+from rayjob.engine.ticker import ParquetRows, RowCounter, Ticker
 from rayjob.labels.records import Share
 from rayjob.spec.load import load_spec
 from rayjob.spec.model import JobSpec
 from rayjob.store.listing import FileInfo, list_input
-from rayjob.store.runfolder import RunFolder
 from tests.engine.rig import make_job, provider
 
 ROWS = 1_000
@@ -79,16 +78,15 @@ def test_large_files_are_divided_and_packed_or_limited_ones_are_not(monkeypatch:
 
 
 def test_rows_are_counted_as_their_files_appear(tmp_path: Path) -> None:
-    folder = RunFolder(str(tmp_path))
-    count = RowsSoFar(folder, "1-prepare")
-    assert count() == "0 rows so far"
+    rows = ParquetRows(str(tmp_path / "stages" / "1-prepare"))
+    assert rows.count() == 0
     stage = tmp_path / "stages" / "1-prepare"
     stage.mkdir(parents=True)
     for number in range(2):
         pq.write_table(pa.table({"uid": ["a"] * 1_500}), stage / f"{number}.parquet")
-        assert count() == f"{1_500 * (number + 1):,} rows so far"
+        assert rows.count() == 1_500 * (number + 1)
     (stage / "2.parquet").write_bytes(b"PAR1 and no footer yet")
-    assert count() == "3,000 rows so far"
+    assert rows.count() == 3_000
 
 
 def test_a_ticker_tells_until_its_block_ends() -> None:
