@@ -83,6 +83,9 @@ def why_unreadable(text: str) -> tuple[str, str] | None:
 
 def why_unfit(group: Sequence[Row]) -> tuple[str, str] | None:
     """(failure kind, message) for candidates that cannot be compared with each other; None where they can."""
+    for place, row in enumerate(group):
+        if not isinstance(row, Mapping):
+            return "unreadable", f"candidate {place}: found {row!r:.60}; give {{reasoning, answer}}"
     if len(group) < 2:
         return "empty", (
             "fewer than two candidates: give `candidates`, or a reasoning with `siblings_sampled` to judge it against"

@@ -29,10 +29,14 @@ CHOICE = pa.struct(
 )  # fmt: skip
 
 
+#: What `choose` makes; a field of this name in the input is the user's own and stays in `metadata`.
+MADE = ("labels", "confidence", "choice")
+
+
 def choice_row(row: Mapping[str, Any]) -> Row:
     """A prepared (or generated) row as the choice steps read it: its metadata beside it, question from query."""
     metadata = orjson.loads(row.get("metadata") or "{}")
-    beside = {name: value for name, value in metadata.items() if name not in row}
+    beside = {name: value for name, value in metadata.items() if name not in row and name not in MADE}
     return {**beside, **row, "question": row.get("query") or metadata.get("question") or ""}
 
 

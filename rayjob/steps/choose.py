@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rayjob.choice.data import why_unfit
@@ -60,7 +60,8 @@ class Choose:
         which, confidence = name_of(group[verdict.winner], verdict.winner), verdict.confidence
         if is_lone(row):
             which, confidence = _against_siblings(verdict)
-        sure = self.threshold is None or confidence >= self.threshold
+        # At one half the candidates are equal to the model: their order would decide, and swapping them the label.
+        sure = confidence > 0.5 and (self.threshold is None or confidence >= self.threshold)
         choice = {
             "which": which if sure else ABSTAINED, "confidence": confidence, "ranking": list(verdict.ranking),
             "scores": list(verdict.scores), "why": list(verdict.why),
@@ -73,13 +74,21 @@ class Choose:
         }
 
 
-def candidates_of(row: Row) -> list[Row]:
-    """The candidates of a row as rows of their own: question, reasoning, answer, siblings."""
+def candidates_of(row: Row) -> list[Any]:
+    """The candidates of a row as rows of their own: question, reasoning, answer, siblings. What is none stays as it is:
+    `why_unfit` says so."""
     question = str(row.get("question") or row.get("query") or "")
-    given = list(row.get("candidates") or ())
-    if is_lone(row):
-        given = [row, *row["siblings_sampled"]]
-    return [{**candidate, "question": question, "reasoning": candidate.get("reasoning") or ""} for candidate in given]
+    given = [row, *_listed(row["siblings_sampled"])] if is_lone(row) else _listed(row.get("candidates") or ())
+    return [
+        {"answer": "", **one, "question": question, "reasoning": one.get("reasoning") or one.get("cot") or ""}
+        if isinstance(one, Mapping)
+        else one
+        for one in given
+    ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def is_lone(row: Row) -> bool:

@@ -65,7 +65,7 @@ class Generate:
                 raise result
             else:
                 row["candidates"].append(result[0].to_row())
-                row["calls"].append(result[1].to_call())
+                row["calls"] += [reply.to_call() for reply in result[1]]
         if len(failed) == len(done):
             error = failed[0]
             row["failure"] = {
@@ -78,14 +78,15 @@ class Generate:
             return []
         return [Candidate(str(row["reasoning"]), str(row.get("answer") or ""), "own").to_row()]
 
-    async def _draw(self, row: Row, asker: Asker, side: str, number: int) -> tuple[Candidate, Reply]:
+    async def _draw(self, row: Row, asker: Asker, side: str, number: int) -> tuple[Candidate, list[Reply]]:
+        """A candidate, and all replies that were paid for it, also those with words of judgement."""
         values = {"query": row.get("query") or "", "answer": row.get("answer") or "", "metadata": {"side": side}}
         try:
             known = {name: value for name, value in values.items() if name in self.template.variables}
             messages = tuple(message.to_dict() for message in self.template.render(**known))
         except RenderError as error:
             raise CallFailedError("internal", str(error)) from error
-        last: CallFailedError | None = None
+        paid: list[Reply] = []
         for attempt in range(self.spec.retries + 1):
             # Another draw, not the same again: the ledger would answer that with the same text.
             sample = number + 1000 * attempt
@@ -94,13 +95,12 @@ class Generate:
             )
             try:
                 (reasoning, answer), reply = await asker.ask(question, read_candidate)
-                return Candidate(reasoning, answer, self.spec.model, side), reply
+                return Candidate(reasoning, answer, self.spec.model, side), [*paid, reply]
             except CallFailedError as error:
-                last = error
-                if error.kind != "unparsable":
-                    break
-        assert last is not None
-        raise last
+                paid += error.calls
+                if error.kind != "unparsable" or attempt == self.spec.retries:
+                    raise CallFailedError(error.kind, error.message, error.attempts, tuple(paid)) from error
+        raise AssertionError("the last attempt returns or raises")
 
 
 def read_candidate(text: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rayjob.engine.choosing import TrainWork, train
-from rayjob.engine.judging import JudgePart, JudgeWork
+from rayjob.engine.judging import JudgePart, JudgeWork, choice_row
 from rayjob.engine.parts import list_parts
 from rayjob.engine.prepare import blocks_of, prepare_rows
 from rayjob.spec.choice import ChooseStep, TrainChoiceStep
@@ -45,3 +45,8 @@ def test_a_trained_model_chooses(tmp_path: Path) -> None:
     right = [row for row in rows if f'"right":"{row["labels"]["choice"]}"' in row["metadata"].replace(" ", "")]
     assert (len(rows), len(right) > 20) == (40, True)
     assert all(sorted(row["choice"]["ranking"]) == [0, 1, 2] for row in rows)
+
+
+def test_fields_of_the_input_named_like_ours_are_no_labels() -> None:
+    row = choice_row({"query": "?", "metadata": '{"confidence": 0.9, "labels": ["x"], "choice": "a", "qid": "q1"}'})
+    assert row == {"query": "?", "question": "?", "qid": "q1", "metadata": row["metadata"]}

@@ -69,9 +69,11 @@ def test_sides_are_asked_for_and_against() -> None:
 def test_words_that_judge_are_asked_away_and_then_left_out() -> None:
     row = generate("samples", 1, Script({("for", 0): made("This is clearly 7"), ("for", 1000): made("B")}))
     assert [c["reasoning"] for c in row["candidates"]] == ["3 + 4 = 7", "B"]
+    assert len(row["calls"]) == 2  # both were paid
     row = generate("samples", 1, Script({("for", 0): made("correct"), ("for", 1000): made("obviously")}))
     assert row["failure"]["kind"] == "unparsable"
     assert "words that judge" in row["failure"]["message"]
+    assert len(row["calls"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,27 @@ def test_a_row_that_cannot_be_judged_fails_alone() -> None:
     assert failed["failure"]["kind"] == "empty"
     assert fine["labels"]["choice"] == "bb"
     assert lone["labels"]["choice"] == "better"
+
+
+@pytest.mark.parametrize("given", [["a", "bb"], "abc", [None, {"reasoning": "a"}], {"a": 1}])
+def test_candidates_that_are_none_fail_their_row_alone(given: object) -> None:
+    failed, fine = Choose(ChooseStep(), by_length)([{"query": "?", "candidates": given}, candidates("a", "bb")])
+    assert failed["failure"]["kind"] in ("unreadable", "empty")
+    assert fine["labels"]["choice"] == "bb"
+
+
+def test_a_chain_of_thought_is_read_under_both_its_names() -> None:
+    row = {"query": "?", "candidates": [{"cot": "abc", "id": "a"}, {"reasoning": "ab", "id": "b"}]}
+    assert Choose(ChooseStep(), by_length)([row])[0]["labels"]["choice"] == "a"
+
+
+def test_equal_candidates_are_no_choice_whichever_stands_first() -> None:
+    def equal(groups: Sequence[Sequence[dict[str, Any]]]) -> list[Verdict]:
+        return [Verdict(0, 0.5, (0, 1), (1.0, 1.0)) for _ in groups]
+
+    lone = {"query": "?", "reasoning": "abc", "siblings_sampled": [{"reasoning": "a"}]}
+    for row in (candidates("a", "b"), candidates("b", "a"), lone):
+        assert Choose(ChooseStep(), equal)([row])[0]["labels"]["choice"] == "abstain"
 
 
 @pytest.mark.parametrize(
