@@ -120,10 +120,13 @@ def merge(
     try:
         if prefer not in ("refuse", "last"):
             raise LabelledError(f"--prefer {prefer!r}: accepted are refuse and last")
-        gold, left = merge_gold([(path, _read(path)) for path in golds], prefer)
+        parts = [(path, _read(path)) for path in golds]
+        gold, left = merge_gold(parts, prefer)
         _write(out, gold, "", left)
     except ERRORS as error:
         refuse(error)
+    if not gold.population and any(part.population for _, part in parts):
+        console.print(Text("The golds were drawn from different populations: all rows count alike from here on."))
     print_tables([built_table(gold, left), *([open_table(left)] if left else [])])
     raise typer.Exit(1 if left else 0)
 

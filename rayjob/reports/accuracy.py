@@ -6,17 +6,20 @@ Where the judged rows were drawn with known probabilities, everything is weighte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import TypeVar
 
 import numpy as np
 
 from rayjob.labels import agreement_accuracy as accuracy
 from rayjob.labels.agreement import Coded, Floats, code_answers, compare_rows
 from rayjob.labels.agreement_bootstrap import Interval
-from rayjob.reports.gold import Gold, Judged
+from rayjob.reports.gold import Gold, Judged, has_uid
 from rayjob.reports.labelled import Labelled, LabelledError, Said
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,47 @@ def score_run(run: Labelled, gold: Gold, seed: int = 0) -> list[Score]:
 
 
 def find_rows(run: Labelled, wanted: Sequence[tuple[str, str]]) -> dict[int, int]:
-    """{row of the gold: row of the run}, by uid where both have one, else by an id that stands once."""
-    counts = Counter(run.ids)
+    """{row of the gold: row of the run}, by uid where both have one and their ids do not differ, else by an id (and
+    turn) that stands once on both sides: a record has another uid where its file was renamed or had lines added."""
     by_uid = {uid: row for row, uid in enumerate(run.uids) if uid}
-    by_id = {id_: row for row, id_ in enumerate(run.ids) if counts[id_] == 1}
-    found = {at: by_uid.get(uid, by_id.get(id_)) for at, (id_, uid) in enumerate(wanted)}
-    return {at: row for at, row in found.items() if row is not None}
+    found = {
+        at: by_uid[uid]
+        for at, (id_, uid) in enumerate(wanted)
+        if uid in by_uid and _is_same(run, id_, uid, by_uid[uid])
+    }
+    same_input = bool(found)
+    places = [_place(id_, uid) for id_, uid in zip(run.ids, run.uids, strict=True)]
+    asked = [_place(id_, uid) for id_, uid in wanted]
+    turns, ids = _once((id_, turn) for id_, _, turn in places), _once(id_ for id_, _, _ in places)
+    asked_turns, asked_ids = _once((id_, turn) for id_, _, turn in asked), _once(id_ for id_, _, _ in asked)
+    sources = {source for _, source, _ in places}
+    for at, (id_, source, turn) in enumerate(asked):
+        # Where uids are found, one of a file that the run has not read is another record, whatever its id.
+        if at in found or (same_input and source and source not in sources):
+            continue
+        if asked_turns.get((id_, turn)) == at and (id_, turn) in turns:
+            found[at] = turns[id_, turn]
+        elif asked_ids.get(id_) == at and id_ in ids and "" in (turn, places[ids[id_]][2]):
+            found[at] = ids[id_]
+    return dict(sorted(found.items()))
+
+
+def _is_same(run: Labelled, id_: str, uid: str, row: int) -> bool:
+    """Whether the run's row of this uid may have this id: where a side has no ids, its uids stand for them."""
+    return id_ == uid or run.ids[row] in (id_, uid)
+
+
+def _place(id_: str, uid: str) -> tuple[str, str, str]:
+    """(id, file, turn) of a row; a uid is file#row#turn."""
+    parts = uid.rsplit("#", 2)
+    return (id_, parts[0], parts[2]) if has_uid(id_, uid) and len(parts) == 3 else (id_, "", "")
+
+
+def _once(names: Iterable[Name]) -> dict[Name, int]:
+    """Where each name stands that stands once."""
+    every = list(names)
+    counts = Counter(every)
+    return {name: at for at, name in enumerate(every) if counts[name] == 1}
 
 
 def _score(run: Labelled, gold: Gold, rows: Mapping[int, int], name: str, seed: int) -> Score:

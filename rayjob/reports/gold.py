@@ -136,20 +136,17 @@ def merge_gold(parts: Sequence[tuple[str, Gold]], prefer: str = "refuse") -> tup
     """One gold of several (name, gold): people before unanimous runs before consensus.
 
     Equals that differ are left open; `prefer="last"` takes the last of them instead. Strata of golds with different
-    populations cannot be combined: they are dropped then, and all rows count alike.
+    populations (or none) cannot be combined: they are dropped then, and all rows count alike.
     """
-    rows: dict[tuple[str, str], list[tuple[str, GoldRow]]] = {}
-    for name, gold in parts:
-        for row in gold.rows:
-            rows.setdefault((row.id, row.uid), []).append((name, row))
+    rows = _same_rows(parts)
     merged, left = [], []
     for same in rows.values():
         row, differing = _merge_row(same, prefer)
         merged.append(row)
         left += differing
     golds = [gold for _, gold in parts]
-    populations = [dict(gold.population) for gold in golds if gold.population]
-    shared = populations[0] if populations and all(one == populations[0] for one in populations) else {}
+    populations = [dict(gold.population) for gold in golds]
+    shared = populations[0] if all(one == populations[0] for one in populations) else {}
     made = Gold(
         rows=tuple(merged if shared else (replace(row, stratum="", probability=1.0) for row in merged)),
         multi=frozenset().union(*(gold.multi for gold in golds)),
@@ -164,8 +161,27 @@ def merge_gold(parts: Sequence[tuple[str, Gold]], prefer: str = "refuse") -> tup
     return made, left
 
 
+def _same_rows(parts: Sequence[tuple[str, Gold]]) -> dict[str, list[tuple[str, GoldRow]]]:
+    """The golds' rows by what they are called: their uid; where a file had none, that of the one row with their id."""
+    uids: dict[str, set[str]] = {}
+    for row in (row for _, gold in parts for row in gold.rows if has_uid(row.id, row.uid)):
+        uids.setdefault(row.id, set()).add(row.uid)
+    rows: dict[str, list[tuple[str, GoldRow]]] = {}
+    for name, gold in parts:
+        for row in gold.rows:
+            known = uids.get(row.id, set())
+            called = row.uid if has_uid(row.id, row.uid) else next(iter(known)) if len(known) == 1 else row.id
+            rows.setdefault(called, []).append((name, row))
+    return rows
+
+
+def has_uid(id_: str, uid: str) -> bool:
+    """Whether a row has a uid beside its id: a review of a file without uids calls its rows by their ids."""
+    return uid not in ("", id_)
+
+
 def _merge_row(same: Sequence[tuple[str, GoldRow]], prefer: str) -> tuple[GoldRow, list[Open]]:
-    first = same[0][1]
+    first = max((row for _, row in same), key=lambda row: has_uid(row.id, row.uid))
     labels, how, left = {}, {}, []
     for name in dict.fromkeys(name for _, row in same for name in row.labels):
         having = [(source, row) for source, row in same if name in row.labels]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayjob.labels.taxonomy import Dimension, Tag, Taxonomy
-from rayjob.reports.accuracy import score_against_reviewers, score_run, sign_test
+from rayjob.reports.accuracy import find_rows, score_against_reviewers, score_run, sign_test
 from rayjob.reports.gold import Gold, GoldRow, Judged, build_gold, check_gold, gold_of_reviews, merge_gold
 from rayjob.reports.gold_file import read_gold, write_lines
 from rayjob.reports.labelled import LabelledError, build_labelled
@@ -79,6 +79,47 @@ def test_strata_of_different_populations_are_not_combined():
     assert merge_gold([("a", one), ("b", one)])[0].population == {"random": 5}
     merged = merge_gold([("a", one), ("b", two)])[0]
     assert (merged.population, merged.rows[0].stratum) == ({}, "")
+
+
+@pytest.mark.parametrize("uid", ["1", "data.jsonl#0#0"])
+def test_a_row_with_and_without_a_uid_is_one_row(uid):
+    """A gold of files has ids alone; a review of them calls its rows by their ids, a run has uids."""
+    files = gold([row("1", intent=("build",)), row("2", intent=("build",))])
+    review = gold([GoldRow("1", uid, {"intent": ("learn",)}, {"intent": "review: ann"})])
+    for parts in ([("a", files), ("b", review)], [("b", review), ("a", files)]):
+        made, left = merge_gold(parts)
+        assert sorted((one.id, one.uid, one.labels["intent"]) for one in made.rows) == [
+            ("1", uid if "#" in uid else made.rows[0].uid, ("learn",)), ("2", "", ("build",)),
+        ]  # fmt: skip
+        assert not left
+
+
+def test_turns_of_one_conversation_stay_apart_in_a_merge():
+    one, two = (gold([GoldRow("c", f"f#0#{turn}", {"intent": ()}, {"intent": "unanimous"})]) for turn in (1, 3))
+    assert [one.uid for one in merge_gold([("a", one), ("b", two)])[0].rows] == ["f#0#1", "f#0#3"]
+
+
+def test_a_gold_without_strata_leaves_none_to_a_merge():
+    drawn = gold([row("1", stratum="random", intent=())], population={"random": 9})
+    merged = merge_gold([("a", gold([row("2", intent=())])), ("b", drawn)])[0]
+    assert (merged.population, [one.stratum for one in merged.rows]) == ({}, ["", ""])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ([("c", "f#0#1"), ("d", "f#1#1")], {1: 1}),  # turn 1 of c is not in the run
+        ([("c", "old#0#1"), ("c", "old#0#5"), ("d", "old#1#1")], {1: 0, 2: 1}),  # the file has another name now
+        ([("d", "f#0#5"), ("c", "f#7#5")], {1: 0}),  # lines were added: what stands at 0 is another record
+        ([("c", ""), ("d", "d")], {0: 0, 1: 1}),  # a gold of files, and one of a review of them
+        ([("d", "f#1#1"), ("c", "other#0#5")], {0: 1}),  # another file's c
+        ([("c", ""), ("c", "")], {}),
+    ],
+)
+def test_rows_are_found_by_uid_and_an_id_is_never_another_rows(wanted, found):
+    rows = (("c", "f#0#5"), ("d", "f#1#1"))
+    run = build_labelled("run", "run", [{"id": id_, "uid": uid, "labels": {"intent": "a"}} for id_, uid in rows])
+    assert find_rows(run, wanted) == found
 
 
 def test_tags_the_taxonomy_lost_are_found_with_where_they_went():
