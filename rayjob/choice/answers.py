@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from rayjob.choice.arithmetic import evaluate, tokenize
@@ -22,7 +23,8 @@ def answer_value(answer: str) -> float | None:
     if value is not None:
         return value.value / _percent(text, value.operators)
     lone = _NUMBER.findall(text)
-    return float(lone[0]) if len(lone) == 1 and not _has_algebra(text) else None
+    number = float(lone[0]) if len(lone) == 1 and not _has_algebra(text) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _percent(text: str, operators: str) -> float:

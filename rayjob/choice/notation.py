@@ -17,7 +17,7 @@ _BASE = re.compile(r"(?<=\d)_\s*(?:\{[^{}]*\}|\w+)")
 _SUBSCRIPT = re.compile(r"_\s*(?:\{[^{}]*\}|\w)")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _THOUSANDS = re.compile(r"(?<=\d),(?:\\?!)?(?=\d{3}(?!\d))")
-_LIST_MARK = re.compile(r"(?m)^\s*(?:[-*•]\s+|\(?\d{1,2}[.)]\s+|#+\s*|[Ss]tep\s*\d+\s*[:.)-]*)")
+_LIST_MARK = re.compile(r"(?m)^\s*+(?:[-*•]\s+|\(?\d{1,2}[.)]\s+|#+\s*|[Ss]tep\s*\d+\s*[:.)-]*)")
 _BETWEEN_NUMBERS = re.compile(r"(?<=[\d)%])(\s*(?:[a-zA-Z]+\s+)?)[xX](?=\s*[$(\d.])")
 _LONE_STAR = re.compile(r"\*\*(?!\s*\d)|(?<![\d)\s%\w])\*\*")
 

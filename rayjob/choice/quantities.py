@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _WORDS = {
@@ -35,7 +36,7 @@ _IMPLIED: dict[str, tuple[float, ...]] = {
     "km": (1000,), "kg": (1000,),
 }  # fmt: skip
 _FIGURE = re.compile(r"\d+(?:\.\d+)?(?:\s*/\s*\d+)?|\.\d+")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)")
+_PERCENT = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s*(?:%|percent)")
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -44,7 +45,7 @@ def stated(text: str) -> list[float]:
     numbers."""
     found = [_figure(m.group()) for m in _FIGURE.finditer(text)]
     found += [float(_WORDS[word]) for word in _WORD.findall(text.lower()) if word in _WORDS and word != "one"]
-    return list(dict.fromkeys(value for value in found if value is not None))
+    return list(dict.fromkeys(value for value in found if value is not None and math.isfinite(value)))
 
 
 def _figure(text: str) -> float | None:
@@ -67,7 +68,7 @@ def derived(text: str) -> list[float]:
         if word in _WORDS:
             value = float(_WORDS[word])
             found += [value, 1 / value] if value else [value]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(value for value in found if math.isfinite(value)))
 
 
 class NumberSet:
