@@ -21,7 +21,7 @@ class GovernorActor:
         self, run: str, limits: Mapping[str, LimitsSpec], budget: BudgetSpec | None, spent_usd: float = 0.0
     ) -> None:
         # Ray makes a dead actor again from these; what was spent comes back with the reports, which are totals.
-        self.governor = Governor(limits)
+        self.governor = Governor({})
         self.tallies: dict[str, dict[str, Tally]] = {}
         self.draining: dict[str, str] = {}
         self.join(run, limits, budget, spent_usd)
@@ -33,6 +33,10 @@ class GovernorActor:
         self.governor.join(limits, run, budget, spent_usd)
         self.tallies[run] = {}
         self.draining.pop(run, None)
+
+    def leave(self, run: str) -> None:
+        """A run's stage is over: others are not bound by its limits any more."""
+        self.governor.leave(run)
 
     def exchange(self, report: Report) -> Grant:
         """One report, one grant."""

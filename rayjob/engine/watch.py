@@ -47,6 +47,8 @@ class Watcher(threading.Thread):
         self.ended.set()
         self.join(timeout=10)
         self.poll(last=True)
+        with suppress(self.ray.exceptions.RayError):
+            self.governor.leave.remote(self.run_id)
 
     def drain(self, reason: str) -> None:
         """Ask every actor to start no more rows. The first reason stays."""

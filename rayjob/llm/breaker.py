@@ -59,6 +59,8 @@ class Breaker:
             return want, 0.0
         if now < self._open_until:
             return 0, self._open_until - now
+        if want <= 0:
+            return 0, 0.5  # a probe that nobody sends would keep everybody waiting for its answer
         if self._probe_at is not None and now - self._probe_at < LONGEST_REST_S:
             return 0, 0.5  # a probe is out; if it never comes back, another follows
         self._probe_at = now

@@ -6,8 +6,9 @@ One `exchange` serves many questions: a client reports what happened, and gets s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from rayjob.llm.breaker import Breaker
 from rayjob.llm.buckets import HEADROOM, Bucket
@@ -69,26 +70,32 @@ class Lane:
         self.limits = limits
         self.pace = Pace(limits.concurrency, now)
         self.breaker = Breaker(limits.give_up_s)
-        self.requests = Bucket(limits.rpm * HEADROOM / 60.0, now) if limits.rpm else None
-        self.tokens = Bucket(limits.tpm * HEADROOM / 60.0, now) if limits.tpm else None
+        self.requests = _fill_at(None, limits.rpm, now)
+        self.tokens = _fill_at(None, limits.tpm, now)
         self.learned: Bucket | None = None
         self.clients: dict[str, _Client] = {}
         self.stop: tuple[str, str] | None = None
         self._denied = 0
         self._rate_bound_at = float("-inf")
 
-    def forgive(self, limits: LimitsSpec) -> None:
-        """Another run begins here: `limits` are the concurrency and patience from now on, old stops are forgotten."""
-        self.limits, self.stop, self._denied = limits, None, 0
+    def forgive(self) -> None:
+        """Another run begins here: old stops are forgotten."""
+        self.stop, self._denied = None, 0
+        self.breaker = Breaker(self.limits.give_up_s)
+
+    def limit(self, limits: LimitsSpec) -> None:
+        """These limits count from now on; where there is more room than before, the pace grows into it."""
+        self.limits = limits
         self.pace.flight.most = limits.concurrency
         self.pace.flight.value = min(self.pace.flight.value, limits.concurrency)
-        self.breaker = Breaker(limits.give_up_s)
 
     def hear(self, report: Report, now: float) -> None:
         """Takes in a client's report."""
         gone = [name for name, client in self.clients.items() if now - client.seen_at > CLIENT_TTL_S]
         for name in gone:
             del self.clients[name]
+        self.requests = _fill_at(self.requests, self.limits.rpm, now)
+        self.tokens = _fill_at(self.tokens, self.limits.tpm, now)
         before = self.clients.get(report.client)
         self.clients[report.client] = _Client(report, before.slots if before else 0, now)
         self.pace.start(report.started, now)
@@ -120,7 +127,8 @@ class Lane:
             return 0, self.pace.paused_until - now, True
         # No more than will be used soon: permits that pile up while slots are short would all be used at once later.
         soon = max(0, self.clients[report.client].slots - report.in_flight) + 2 * max(2, report.started) - report.stock
-        calls, wait_s = self.breaker.allow(max(0, min(report.want, soon)), now)
+        want = report.waiting if self.breaker.is_open else report.want  # a probe is for a call that is there
+        calls, wait_s = self.breaker.allow(max(0, min(want, soon)), now)
         if calls == 0 and self.breaker.is_open:
             return 0, wait_s, True
         waiting = max(1, sum(1 for client in self.clients.values() if client.report.waiting))
@@ -189,6 +197,7 @@ class Governor:
     """All lanes and the budgets of all runs. `now` is any clock that only goes forward, the same in every call."""
 
     def __init__(self, limits: Mapping[str, LimitsSpec], budgets: Mapping[str, BudgetSpec] | None = None) -> None:
+        self._asked: dict[str, Mapping[str, LimitsSpec]] = {"": dict(limits)}
         self._limits = dict(limits)
         self._lanes: dict[str, Lane] = {}
         self._budgets = {run: Budget(spec) for run, spec in (budgets or {}).items()}
@@ -201,13 +210,26 @@ class Governor:
         spent_usd: what it has spent of the budget so far.
         What had stopped a run before (a key that was denied, a provider that was down) is tried again.
         """
-        for key, spec in limits.items():
-            self._limits[key] = stricter(self._limits[key], spec) if key in self._limits else spec
-            if key in self._lanes:
-                self._lanes[key].forgive(self._limits[key])
+        self._asked[run] = dict(limits)
+        self._agree(limits)
+        for key in limits.keys() & self._lanes.keys():
+            self._lanes[key].forgive()
         self._budgets.pop(run, None)
         if budget is not None:
             self._budgets[run] = Budget(budget, spent_usd)
+
+    def leave(self, run: str) -> None:
+        """A run's stage is over: its limits bind nobody else any more."""
+        self._agree(self._asked.pop(run, {}))
+
+    def _agree(self, keys: Iterable[str]) -> None:
+        """The strictest of what the runs here ask for; where none is left, what was is kept."""
+        for key in keys:
+            asked = [limits[key] for limits in self._asked.values() if key in limits]
+            if asked:
+                self._limits[key] = reduce(stricter, asked)
+                if key in self._lanes:
+                    self._lanes[key].limit(self._limits[key])
 
     def exchange(self, report: Report, now: float) -> Grant:
         """Takes a client's report and says what it may do next."""
@@ -221,7 +243,7 @@ class Governor:
         slots = lane.share_slots(report.client, now)
         calls, wait_s, hold = lane.permit(report, now)
         if budget is not None:
-            fitting = budget.affordable(calls, report.est_usd, self._reserved_usd(report.run))
+            fitting = budget.affordable(calls, report.est_usd, self._reserved_usd(report.run, now))
             wait_s = max(wait_s, LEAST_WAIT_S * 4) if fitting < min(calls, report.waiting) else wait_s
             calls = fitting
         lane.take(report, calls)
@@ -235,16 +257,32 @@ class Governor:
         budgets = {
             run: {
                 "spent_usd": round(budget.spent_usd, 6),
-                "reserved_usd": round(self._reserved_usd(run), 6),
+                "reserved_usd": round(self._reserved_usd(run, now), 6),
                 "state": budget.state().in_words,
             }
             for run, budget in sorted(self._budgets.items())
         }
         return {"lanes": lanes, "budgets": budgets}
 
-    def _reserved_usd(self, run: str) -> float:
-        reports = (client.report for lane in self._lanes.values() for client in lane.clients.values())
+    def _reserved_usd(self, run: str, now: float) -> float:
+        # A client that fell silent holds nothing, in lanes too that nobody speaks of any more: what it left there would
+        # keep the last questions of a budget waiting for ever.
+        clients = (client for lane in self._lanes.values() for client in lane.clients.values())
+        reports = (client.report for client in clients if now - client.seen_at <= CLIENT_TTL_S)
         return sum((report.in_flight + report.stock) * report.est_usd for report in reports if report.run == run)
+
+
+def _fill_at(bucket: Bucket | None, a_minute: float | None, now: float) -> Bucket | None:
+    """The bucket at this rate, made where there was none."""
+    if a_minute is None:
+        return None
+    per_s = a_minute * HEADROOM / 60.0
+    if bucket is None:
+        return Bucket(per_s, now)
+    if bucket.per_s != per_s:
+        bucket.available(now)
+        bucket.per_s = per_s
+    return bucket
 
 
 def _fill(cap: int, demand: Mapping[str, int], turn: int) -> dict[str, int]:

@@ -241,6 +241,47 @@ def test_runs_that_join_share_one_limit() -> None:
     assert governor.exchange(Report("a", "key", waiting=100, want=100), 0.0).slots == 30
 
 
+def test_a_run_that_joins_brings_its_rate_to_a_lane_that_is_there() -> None:
+    """Its rpm was not looked at: two runs of one key went on at the rate of the first."""
+    governor = Governor({"key": LimitsSpec(concurrency=400)})
+    assert governor.exchange(Report("a", "key", waiting=300, want=300), 0.0).calls > 50
+    governor.join({"key": LimitsSpec(concurrency=400, rpm=60)}, "second")
+    sent = sum(governor.exchange(Report("b", "key", waiting=300, want=300), 1.0 + tick).calls for tick in range(10))
+    assert sent <= 11
+
+
+def test_the_limits_of_a_run_that_is_over_bind_nobody() -> None:
+    """The quarter of a final sweep stayed for every run after it."""
+    governor = Governor({})
+    governor.join({"key": LimitsSpec(concurrency=40, rpm=6000)}, "first")
+    governor.join({"key": LimitsSpec(concurrency=10, rpm=60)}, "second")
+    grant = governor.exchange(Report("a", "key", waiting=100, want=100), 0.0)
+    assert grant.slots == 10
+    governor.leave("second")
+    for tick in range(1, 60):
+        grant = governor.exchange(Report("a", "key", in_flight=grant.slots, waiting=100, want=100), float(tick))
+    assert grant.slots == 40
+
+
+def test_what_an_idle_lane_left_reserved_does_not_keep_a_budget_waiting() -> None:
+    """A judge that nobody asks any more speaks no more, and held its permits' dollars for ever: the run hung."""
+    governor = Governor({}, {"run": BudgetSpec(usd=10)})
+    governor.exchange(Report("a", "judge", "run", stock=3, est_usd=2.0, spent_usd=3.5), 0.0)
+    worker = Report("a", "worker", "run", waiting=5, want=5, est_usd=1.0)
+    assert governor.exchange(worker, 1.0).stop is None
+    asked = [governor.exchange(worker, 1.0 + tick) for tick in range(40)]
+    assert sum(grant.calls for grant in asked) > 0
+
+
+def test_a_probe_goes_to_who_has_a_call_to_make() -> None:
+    """A client without one took it, and the provider was not asked again for a minute."""
+    governor = Governor({"key": LimitsSpec(concurrency=40)})
+    broken = tuple(Outcome(Signal.FAILED, "server", 0.1) for _ in range(20))
+    assert governor.exchange(Report("a", "key", waiting=5, want=5, outcomes=broken), 1.0).hold
+    assert governor.exchange(Report("b", "key", in_flight=1, want=4), 4.0).calls == 0
+    assert governor.exchange(Report("a", "key", waiting=5, want=5), 5.0).calls == 1
+
+
 def test_waiting_ends_when_the_run_stops() -> None:
     async def main(loop: VirtualLoop) -> None:
         async def exchange(report: Report) -> Grant:
