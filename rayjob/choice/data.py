@@ -3,7 +3,7 @@ anything runs."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +64,8 @@ def _read_row(index: int, row: Row, judged: bool) -> Reasoning:
     siblings = tuple(str(answer) for answer in peers) if isinstance(peers, list | tuple | np.ndarray) else ()
     strength = row.get("model_acc")
     return Reasoning(
-        qid=str(row.get("qid") or question), question=question, text=text, answer=_text(index, row, "answer"),
+        qid=str(row["qid"]) if row.get("qid") not in (None, "") else question,
+        question=question, text=text, answer=_text(index, row, "answer"),
         model=str(row.get("model") or row.get("id") or ""), correct=None if correct is None else bool(correct),
         strength=float(strength) if isinstance(strength, int | float) else None, siblings=siblings,
         vector=_vector(index, row),
@@ -143,21 +144,39 @@ def read_pairs(rows: Sequence[Row], reasonings: Sequence[Reasoning]) -> Pairs:
 
     Raises ChoiceError for a name that is not there and for a pair of identical texts.
     """
-    # By id where a model stands twice in a question (several draws of one model), by model where there is no id.
-    place = {(reasoning.qid, reasoning.model): index for index, reasoning in enumerate(reasonings)}
-    place |= {(reasoning.qid, reasoning.id): index for index, reasoning in enumerate(reasonings) if reasoning.id}
+    place = _places(reasonings)
     found = []
     for index, row in enumerate(rows):
-        ends = []
+        ends: list[int | None] = []
         for side in ("good", "bad"):
             key = (str(row.get("qid")), str(row.get(side)))
             if key not in place:
                 raise ChoiceError(f"pair {index}: no reasoning of {key[1]!r} for question {key[0]!r} among the rows")
+            if place[key] is None:
+                raise ChoiceError(
+                    f"pair {index}: several reasonings of question {key[0]!r} are called {key[1]!r}: give each an `id`"
+                )
             ends.append(place[key])
         found.append(ends)
     pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
     check_pairs(reasonings, pairs)
     return pairs
+
+
+def _places(reasonings: Sequence[Reasoning]) -> dict[tuple[str, str], int | None]:
+    """Where (question, name) stands; None where several have the name. A name is an id, else a model, else the number
+    of the reasoning in its question: #0, #1, …"""
+    found: dict[tuple[str, str], int | None] = {}
+    seen: dict[str, int] = defaultdict(int)
+    numbers = []
+    for reasoning in reasonings:
+        numbers.append(f"#{seen[reasoning.qid]}")
+        seen[reasoning.qid] += 1
+    for names in (numbers, [reasoning.model for reasoning in reasonings], [reasoning.id for reasoning in reasonings]):
+        keys = [(reasoning.qid, name) for reasoning, name in zip(reasonings, names, strict=True)]
+        counts = Counter(keys)
+        found |= {key: index if counts[key] == 1 else None for index, key in enumerate(keys) if key[1]}
+    return found
 
 
 def check_pairs(reasonings: Sequence[Reasoning], pairs: Pairs) -> None:

@@ -24,9 +24,9 @@ class Split:
 
 
 def split_questions(reasonings: Sequence[Reasoning], seed: int, count: int = 5) -> Split:
-    """Deals questions (by their text, whatever their ids) into `count` folds of equal size. Raises ChoiceError for
-    too few."""
-    keys = ["".join(reasoning.question.split()).lower() for reasoning in reasonings]
+    """Deals questions into `count` folds of equal size: what shares a text, or an id, is one question. Raises
+    ChoiceError for too few."""
+    keys = question_keys(reasonings)
     questions = sorted(set(keys))
     if len(questions) < 2 * count:
         raise ChoiceError(
@@ -37,3 +37,22 @@ def split_questions(reasonings: Sequence[Reasoning], seed: int, count: int = 5) 
     text = "\n".join(f"{fold[question]}\t{question}" for question in questions)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Split(seed, count, np.asarray([fold[key] for key in keys], dtype=np.int64), digest)
+
+
+def question_keys(reasonings: Sequence[Reasoning]) -> list[str]:
+    """What reasonings of one question share: the first of its texts. Texts that share an id are one question, for its
+    pairs go from one to the other."""
+    texts = ["".join(reasoning.question.split()).lower() for reasoning in reasonings]
+    first: dict[str, str] = {text: text for text in texts}
+
+    def root(text: str) -> str:
+        while first[text] != text:
+            first[text] = first[first[text]]
+            text = first[text]
+        return text
+
+    of_id: dict[str, str] = {}
+    for reasoning, text in zip(reasonings, texts, strict=True):
+        one, other = sorted((root(text), root(of_id.setdefault(reasoning.qid, text))))
+        first[other] = one
+    return [root(text) for text in texts]

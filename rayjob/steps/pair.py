@@ -29,17 +29,23 @@ class Pair:
         return [pair for qid in sorted(groups) for pair in self._pairs(qid, groups[qid], rng)]
 
     def _pairs(self, qid: str, rows: list[Row], rng: np.random.Generator) -> list[Row]:
-        models = [row.get("model") for row in rows]
-        named = [
-            {**row, "_name": str((models.count(row.get("model")) == 1 and row.get("model")) or row.get("id") or number)}
-            for number, row in enumerate(rows)
-        ]
+        named = [{**row, "_name": name} for row, name in zip(rows, _names(rows), strict=True)]
         goods, bads = [row for row in named if row["correct"]], [row for row in named if not row["correct"]]
         found = [(good, bad) for good in goods for bad in bads if good["reasoning"] != bad["reasoning"]]
         found = [found[place] for place in rng.permutation(len(found))]
         if self.spec.balance:
             found = _balanced(found)
         return [_pair(qid, good, bad, bool(rng.random() < 0.5)) for good, bad in found[: self.spec.per_question]]
+
+
+def _names(rows: list[Row]) -> list[str]:
+    """What `choice.data.read_pairs` finds each by: its model or id where it is the only one of it, else its number."""
+    ids, models = [row.get("id") for row in rows], [row.get("model") for row in rows]
+    found = []
+    for number, (id_, model) in enumerate(zip(ids, models, strict=True)):
+        alone = model and models.count(model) == 1 and model not in ids
+        found.append(str(model) if alone else str(id_) if id_ and ids.count(id_) == 1 else f"#{number}")
+    return found
 
 
 def _balanced(pairs: list[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
@@ -61,7 +67,12 @@ def _pair(qid: str, good: Row, bad: Row, good_first: bool) -> Row:
 
 def question_id(row: Row) -> str:
     """What rows of one question share: qid, else the text of the question."""
-    return str(row.get("qid") or row.get("question") or row.get("query") or "")
+    given = (row.get(name) for name in ("qid", "question", "query"))
+    return next((str(value) for value in given if value not in (None, "")), "")
+
+
+#: What a row says of its own reasoning, and not of others of the question.
+OWN = ("reasoning", "cot", "answer", "correct", "model", "model_acc", "vector")
 
 
 def spread_candidates(rows: Iterable[Row]) -> list[Row]:
@@ -72,5 +83,8 @@ def spread_candidates(rows: Iterable[Row]) -> list[Row]:
         if not candidates:
             found.append(row)
             continue
-        found += [{**row, **candidate, "candidates": None, "id": str(n)} for n, candidate in enumerate(candidates)]
+        shared = {name: value for name, value in row.items() if name not in OWN}
+        for number, candidate in enumerate(candidates):
+            is_own = all(candidate.get(name) == row.get(name) for name in ("reasoning", "answer"))
+            found.append({**(row if is_own else shared), **candidate, "candidates": None, "id": str(number)})
     return found

@@ -63,6 +63,19 @@ def test_no_question_lies_in_two_folds() -> None:
     assert all(len(places) == 1 for places in folds.values())
 
 
+def test_texts_of_one_question_lie_on_one_side() -> None:
+    rows = [{**row, "question": row["question"] + " Step by step." * (n % 2)} for n, row in enumerate(made_rows())]
+    corpus = read_corpus(rows)
+    folds = split_questions(corpus.reasonings, 3).folds
+    assert all(folds[good] == folds[bad] for good, bad in corpus.pairs)
+
+
+def test_a_name_that_several_reasonings_of_a_question_have_is_refused() -> None:
+    rows = [{**row, "model": "m"} for row in made_rows()]
+    with pytest.raises(ChoiceError, match="several reasonings of question 'q0' are called 'm'"):
+        read_corpus(rows, [{"qid": "q0", "good": "m", "bad": "m"}])
+
+
 def test_a_swap_mirrors_and_a_ranking_has_any_number(trained: Memory) -> None:
     model = ChoiceModel(trained.files["model.safetensors"])
     question = "Ann has 3 pears and buys 4 more. How many pears has she?"

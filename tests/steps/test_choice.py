@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import ValidationError
 
+from rayjob.choice.data import read_pairs, read_reasonings
 from rayjob.labels.asking import AnswerError, CallFailedError, Question, Reply
 from rayjob.labels.prompt import Template
 from rayjob.spec.choice import ChooseStep, GenerateStep, PairStep, TrainChoiceStep
 from rayjob.steps.choose import Choose
 from rayjob.steps.generate import Generate, read_candidate
-from rayjob.steps.pair import Pair
+from rayjob.steps.pair import Pair, spread_candidates
 from rayjob.steps.train_choice import TrainChoice
 from tests.shared_data import ROOT
 
@@ -110,6 +111,27 @@ def test_training_sees_candidates_and_no_failures() -> None:
     step = TrainChoice(TrainChoiceStep(), lambda rows, pairs: seen.append(rows))
     step([{"query": "q", "candidates": [{"reasoning": "a"}, {"reasoning": "b"}]}, {"failure": {"kind": "empty"}}])
     assert [(row["question"], row["reasoning"]) for row in seen[0]] == [("q", "a"), ("q", "b")]
+
+
+def test_what_a_row_says_of_its_own_reasoning_is_not_said_of_generated_ones() -> None:
+    own = {"reasoning": "a", "answer": "1", "model": "own"}
+    row = {"query": "q", "reasoning": "a", "answer": "1", "correct": True, "model_acc": 0.9, "qid": 0}
+    first, second = spread_candidates([{**row, "candidates": [own, {"reasoning": "b", "answer": "2"}]}])
+    assert (first["correct"], first["model_acc"], first["qid"]) == (True, 0.9, 0)
+    assert (second.get("correct"), second.get("model_acc"), second["qid"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize("names", [{}, {"id": "q"}, {"id": "q", "model": "m"}, {"model": "m"}])
+def test_pairs_are_found_again_whatever_the_rows_are_called(names: dict[str, str]) -> None:
+    judged = [
+        {"qid": 0, "question": "?", "reasoning": f"r{n}", "answer": str(n), "correct": n % 2 == 0, **names}
+        for n in range(4)
+    ]
+    pairs = Pair(PairStep(balance=False))(judged)
+    found = read_pairs(pairs, read_reasonings(judged))
+    assert [[judged[good]["reasoning"], judged[bad]["reasoning"]] for good, bad in found] == [
+        [pair["good_reasoning"], pair["bad_reasoning"]] for pair in pairs
+    ]
 
 
 @dataclass(frozen=True)
