@@ -32,7 +32,7 @@ def read_alpaca(record: Mapping[str, object]) -> list[Turn]:
     asked = _text(record, ASKED)
     given = _text(record, ("input",))
     question = "\n\n".join(part for part in (asked, given) if part.strip())
-    raw: list[object] = _history(record.get("history"))
+    raw: list[object] = read_history(record.get("history"))
     raw.append({"role": "user", "content": question})
     raw.append({"role": "assistant", "content": _text(record, ANSWERED)})
     return read_turns(raw)
@@ -50,7 +50,8 @@ def _text(record: Mapping[str, object], keys: tuple[str, ...]) -> str:
     return ""
 
 
-def _history(value: object) -> list[object]:
+def read_history(value: object) -> list[object]:
+    """The raw turns of a field `history`. Raises RowError("unreadable") where it is no list of pairs."""
     pairs = parse_json(value) if isinstance(value, str) else value
     if not pairs:
         return []

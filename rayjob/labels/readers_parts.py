@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from rayjob.labels.readers_calls import parse_json, read_calls, to_text
 from rayjob.labels.turns import RowError, ToolCall, describe
 
+#: What holds no text of the conversation, but a file: shown by its name alone, wherever it stands.
+MEDIA_TYPES = frozenset({"image", "image_url", "input_image", "audio", "input_audio", "video", "video_url", "file"})
 TEXT_TYPES = frozenset({"text", "input_text", "output_text", "refusal", "string"})
 REASONING_TYPES = frozenset({"reasoning", "thinking", "thought", "reasoning_content", "think"})
 CALL_TYPES = frozenset({"tool_call", "tool_calls", "tool_use", "function_call", "function"})
@@ -59,10 +61,14 @@ def _read_part(part: Mapping[object, object], content: Content) -> None:
         content.calls.extend(_calls_of(part))
     elif kind in RESULT_TYPES:
         content.results.append((str(part.get("name") or part.get("tool_use_id") or ""), text))
-    elif text or kind in TEXT_TYPES:
-        content.texts.append(text)
-    else:
-        content.texts.append(f"[{kind.removeprefix('input_').removesuffix('_url')[:40]}]")
+    elif text or "type" in part:
+        content.texts.append(text if text or kind in TEXT_TYPES else _placeholder(kind))
+    elif not part.keys() & set(TEXT_KEYS):  # no part at all but a value: what a tool returned, as an object
+        content.texts.append(to_text(dict(part)) if part else "")
+
+
+def _placeholder(kind: str) -> str:
+    return f"[{kind.removeprefix('input_').removesuffix('_url')[:40]}]"
 
 
 def _text_of(part: Mapping[object, object]) -> str:
@@ -77,6 +83,8 @@ def _text_of(part: Mapping[object, object]) -> str:
 def _inner_text(value: object) -> str:
     if isinstance(value, Mapping) and isinstance(value.get("text"), str):
         return str(value["text"])
+    if isinstance(value, Mapping) and (kind := str(value.get("type")).lower()) in MEDIA_TYPES:
+        return _placeholder(kind)
     return to_text(value)
 
 

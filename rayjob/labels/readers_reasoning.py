@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rayjob.labels.readers_alpaca import read_history
 from rayjob.labels.readers_turns import read_turns
 from rayjob.labels.turns import RowError, Turn, describe
 
 ASKED = ("question", "problem", "query", "prompt", "instruction")
 REASONED = ("cot", "reasoning", "chain_of_thought", "rationale", "thinking")
 ANSWERED = ("answer", "final_answer", "response", "output")
+#: What Alpaca has beside its question, where it is of these types.
+BESIDE: Mapping[str, type | tuple[type, ...]] = {"input": str, "history": (list, str)}
 
 
 def looks_reasoning(record: Mapping[str, object]) -> bool:
@@ -20,7 +23,8 @@ def looks_reasoning(record: Mapping[str, object]) -> bool:
 
 def used_fields(record: Mapping[str, object]) -> tuple[str, ...]:
     """The fields that become turns; every other one is metadata: qid, model, correct."""
-    return tuple(name for name in _fields(record) if name)
+    beside = tuple(name for name, kind in BESIDE.items() if isinstance(record.get(name), kind))
+    return (*(name for name in _fields(record) if name), *beside)
 
 
 def read_reasoning(record: Mapping[str, object]) -> list[Turn]:
@@ -29,11 +33,14 @@ def read_reasoning(record: Mapping[str, object]) -> list[Turn]:
     Raises RowError("unreadable") where a field is no text (an answer may be a number).
     """
     asked, reasoned, answered = _fields(record)
-    question = {"role": "user", "content": _text(record, asked)}
-    if not reasoned and not answered:
-        return read_turns([question])
-    reply = {"role": "assistant", "content": _text(record, answered), "reasoning": _text(record, reasoned)}
-    return read_turns([question, reply])
+    given = record.get("input")
+    texts = (_text(record, asked), given if isinstance(given, str) else "")
+    history = record.get("history")
+    raw = read_history(history if isinstance(history, BESIDE["history"]) else None)
+    raw.append({"role": "user", "content": "\n\n".join(text for text in texts if text.strip())})
+    if reasoned or answered:
+        raw.append({"role": "assistant", "content": _text(record, answered), "reasoning": _text(record, reasoned)})
+    return read_turns(raw)
 
 
 def _has_candidates(record: Mapping[str, object]) -> bool:

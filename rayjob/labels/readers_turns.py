@@ -36,6 +36,10 @@ class Calls:
         for item, call in zip(listed if isinstance(listed, list) else (), calls, strict=False):
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self.by_id[item["id"]] = call.name
+        parts = raw.get("content")
+        for part in parts if isinstance(parts, list) else ():  # Anthropic's calls stand among the parts
+            if isinstance(part, Mapping) and isinstance(part.get("id"), str) and isinstance(part.get("name"), str):
+                self.by_id[part["id"]] = part["name"]
         if calls:
             self.waiting = [call.name for call in calls]
 

@@ -146,6 +146,12 @@ CALLS: dict[str, Any] = {
         said("user", [{"type": "tool_result", "name": "search", "content": [{"type": "text", "text": "meow"}]}]),
         said("assistant", "ok"),
     ),
+    "tool_use and tool_result parts by id": openai(
+        said("user", "find"),
+        said("assistant", [{"type": "tool_use", "id": "c1", "name": "search", "input": {"q": "cats"}}]),
+        said("user", [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "meow"}]}]),
+        said("assistant", "ok"),
+    ),
     "tagged call and response": openai(
         said("user", "find"),
         said("assistant", f"<tool_call>\n{CALL}\n</tool_call>"),
@@ -281,6 +287,21 @@ WRONG: dict[str, tuple[Any, str, str]] = {
         "history[0] is the text 'x'",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ({"temp": 21}, '{"temp": 21}'),
+        ([{"temp": 21}, {"temp": 22}], '{"temp": 21}\n{"temp": 22}'),
+        ({"text": ""}, ""),
+        ([{"type": "text"}, {"text": None}, {}], ""),
+        ([{"type": "tool_result", "content": [{"type": "image", "source": {"data": "A" * 999}}]}], "[image]"),
+    ],
+)
+def test_what_a_tool_returned_is_kept_but_for_pictures(content: object, text: str) -> None:
+    turns = parse_record(openai(said("user", "how warm?"), said("tool", content), said("assistant", "warm"))).turns
+    assert [turn.text for turn in turns[1:-1]] == ([text] if text else [])
 
 
 @pytest.mark.parametrize(("record", "kind", "says"), WRONG.values(), ids=WRONG)

@@ -27,6 +27,14 @@ def test_without_reasoning_it_is_alpaca() -> None:
     assert parse_record({"question": "2+3?", "answer": "5", "cot": None}).format == "alpaca"
 
 
+def test_alpaca_with_a_reasoning_keeps_its_input_and_history() -> None:
+    """They were metadata: what the instruction is about was not labelled."""
+    record = {"instruction": "Translate.", "input": "Hello", "output": "Hola", "cot": "so", "history": [["a", "b"]]}
+    found = parse_record(record)
+    assert [turn.text for turn in found.turns] == ["a", "b", "Translate.\n\nHello", "Hola"]
+    assert (found.turns[-1].reasoning, found.metadata) == ("so", {})
+
+
 def test_candidates_stay_metadata() -> None:
     candidates = [{"reasoning": "a", "answer": "1"}, {"reasoning": "b", "answer": "2"}]
     found = parse_record({"question": "2+3?", "candidates": candidates})
