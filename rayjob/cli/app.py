@@ -103,7 +103,7 @@ def is_for_the_user(error: Exception) -> bool:
 
 FOR_THE_USER = {
     "SpecError", "StoreError", "ChangedSpecError", "MissingKeyError", "SpreadError", "ChoiceError", "UserError",
-    "ReportError", "ClusterError",
+    "ReportError", "ClusterError", "BusyError",
 }  # fmt: skip
 
 app = typer.Typer(

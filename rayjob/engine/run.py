@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from rayjob.engine.claim import Claim
 from rayjob.engine.events import EventLog
 from rayjob.engine.finish import count_files, count_on, finish_run, is_counted_here, list_counted, threshold_of
 from rayjob.engine.governor import start_governor
@@ -66,10 +67,15 @@ class Run:
         self.request = request
         self.job = request.resolved.job
         self.folder = RunFolder(self.job.output.path)
-        self.manifest = Manifest.open(
-            self.folder, request.recorded or request.resolved, request.plan, request.resume_changed
-        )
-        self.log = EventLog(self.folder.at("events.jsonl"))
+        self.claim = Claim(self.folder.path)
+        try:
+            self.manifest = Manifest.open(
+                self.folder, request.recorded or request.resolved, request.plan, request.resume_changed
+            )
+            self.log = EventLog(self.folder.at("events.jsonl"))
+        except BaseException:
+            self.claim.release()
+            raise
         self.why = ""
         self.watcher: Watcher | None = None
         self.prepared: Prepared | None = None
@@ -95,6 +101,12 @@ class Run:
 
     def execute(self) -> RunOutcome:
         """All stages, then stats and report. Raises StoreError, SpecError; anything else is our bug."""
+        try:
+            return self._go_through_stages()
+        finally:
+            self.claim.release()
+
+    def _go_through_stages(self) -> RunOutcome:
         self.log.write("run_started", **self.manifest.facts())
         finish_redo(self.folder)
         for stage in self.request.plan.stages:
