@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -47,6 +47,7 @@ def calibrate(
         if bool(gold) == bool(review):
             raise LabelledError("calibrate takes --gold FILE or --review FOLDER: somebody must say what is right")
         labelled = read_labelled(run)
+        _check_stated(labelled)
         outcomes = find_outcomes(labelled, read_gold(gold, read_json(gold)) if gold else _gold_of_review(review))
         found = calibrate_run(outcomes, Promise(target, certainty), seed)
         made = CalibrationFile(
@@ -71,20 +72,36 @@ def calibrate(
     console.print(Text(f"written: {out}", style="path"))
 
 
+def _check_stated(run: Labelled) -> None:
+    """A spec maps what models state: a map of confidence that was mapped before would be put on top of itself."""
+    spec = run.meta.get("spec")
+    used = spec.get("calibration") if isinstance(spec, Mapping) else None
+    if used:
+        how = "run the spec with --set calibration=null into another output and calibrate that"
+        raise LabelledError(f"{run.path}: its confidence is calibrated already (calibration: {used}); {how}")
+
+
 def find_outcomes(run: Labelled, gold: Gold) -> list[Outcomes]:
-    """Per dimension the rows that have both a confidence and a verdict. Raises LabelledError where there are none."""
+    """Per dimension the rows that have both a confidence and a verdict, but for labels that were spread: what a
+    calibration maps is the confidence of models. Raises LabelledError where there are none."""
     rows = find_rows(run, [(row.id, row.uid) for row in gold.rows])
     found = []
     for name, confidence in run.confidence.items():
-        at = [one for one in rows if name in gold.rows[one].labels and not np.isnan(confidence[rows[one]])]
+        stated = {one for one in rows if not np.isnan(confidence[rows[one]])} - _spread_at(run, name, rows)
+        at = [one for one in rows if one in stated and name in gold.rows[one].labels]
         if at:
             right = [gold.rows[one].labels[name] == tuple(run.answers[name][rows[one]] or ()) for one in at]
             weights = row_weights([gold.rows[one].stratum for one in at], gold.population)
-            stated = np.clip(confidence[[rows[one] for one in at]], 0.0, 1.0)
-            found.append(Outcomes(name, stated, np.array(right, dtype=np.float64), weights, np.array(at)))
+            scores = np.clip(confidence[[rows[one] for one in at]], 0.0, 1.0)
+            found.append(Outcomes(name, scores, np.array(right, dtype=np.float64), weights, np.array(at)))
     if not found:
         raise LabelledError(f"{run.path}: no row has both a confidence and a verdict of {len(gold.rows)} judged rows")
     return found
+
+
+def _spread_at(run: Labelled, name: str, rows: Mapping[int, int]) -> set[int]:
+    spread = run.spread.get(name, frozenset())
+    return {one for one, row in rows.items() if row in spread}
 
 
 def _gold_of_review(folder: str) -> Gold:

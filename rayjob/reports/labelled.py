@@ -40,7 +40,8 @@ class Labelled:
     `answers[dimension][row]` are the tags said, or None where the side leaves the dimension open (gold only).
     `confidence[dimension][row]` is nan where none was given. `violations` and `suggestions` count tags over all rows;
     `violating` says which rows hold a violation. `first` are the answers before arbitration, None in rows that were
-    not arbitrated; empty where the side does not keep them.
+    not arbitrated; empty where the side does not keep them. `spread[dimension]` are the rows whose label was taken from
+    other rows: their confidence is not a model's.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Labelled:
     usage: Usage = Usage()
     first: Mapping[str, Answers] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
+    spread: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,6 +125,7 @@ def build_labelled(name: str, path: str, records: Iterable[Record], partial: boo
         unlabelled=tuple(unlabelled),
         usage=sum_usage(labelled),
         first=_first_answers(labelled, tuple(answers)),
+        spread=_spread(labelled),
     )
 
 
@@ -157,6 +160,15 @@ def _first_answers(records: Sequence[Record], dimensions: Sequence[str]) -> dict
     if not any(first):
         return {}
     return {name: [as_said(one[name]) if name in one else None for one in first] for name in dimensions}
+
+
+def _spread(records: Sequence[Record]) -> dict[str, frozenset[int]]:
+    rows: dict[str, set[int]] = {}
+    for row, record in enumerate(records):
+        for entry in _list(record.get("propagated")):
+            if isinstance(entry, Mapping):
+                rows.setdefault(str(entry.get("dimension")), set()).add(row)
+    return {name: frozenset(there) for name, there in rows.items()}
 
 
 def _object(value: object) -> Mapping[str, object]:

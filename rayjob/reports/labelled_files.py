@@ -15,7 +15,7 @@ from rayjob.store.formats import read_records
 from rayjob.store.parquetread import read_batches
 
 #: Columns a comparison needs; the conversations of a million rows are read only for the rows that are shown.
-LABEL_COLUMNS = ("id", "uid", "labels", "confidence", "unmapped", "calls", "first_labels")
+LABEL_COLUMNS = ("id", "uid", "labels", "confidence", "unmapped", "calls", "first_labels", "propagated")
 TEXT_COLUMNS = ("id", "uid", "conversation")
 READABLE = "a run folder (labels/*.parquet), .json, .jsonl or .parquet"
 
@@ -34,7 +34,7 @@ def read_labelled(path: str, name: str = "") -> Labelled:
         multi=found.multi | {name for name, select in run.get("dimensions", {}).items() if select == "multi"},
         unlabelled=found.unlabelled + _failed_ids(path),
         usage=_run_usage(path, run, found.usage),
-        meta=dict(header or {}),
+        meta=dict(header or {"spec": run.get("spec") or {}}),
     )
 
 

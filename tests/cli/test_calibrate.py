@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from rayjob.cli import gold, review
-from rayjob.cli.calibrate import calibrate
+from rayjob.cli.calibrate import calibrate, find_outcomes
+from rayjob.reports.gold import Gold, GoldRow
+from rayjob.reports.labelled import build_labelled
 from rayjob.review.folder import read_review
 from rayjob.spec.quality import parse_calibration
 from tests.cli.test_review import fill_in
@@ -94,3 +99,27 @@ def first_key(folder: str) -> str:
 @pytest.mark.parametrize("arguments", [[], ["--gold", "g", "--review", "r"], ["--gold", "nothing.jsonl"]])
 def test_somebody_must_say_what_is_right(run_path, arguments):
     assert CliRunner().invoke(app, [run_path, *arguments]).exit_code == 2
+
+
+def test_confidence_that_was_mapped_before_is_refused(run_path, tmp_path):
+    """The map of a run that applied one already would be applied on top of it."""
+    folder = tmp_path / "v2"
+    (folder / "labels").mkdir(parents=True)
+    rows = [{"id": f"r{i:03}", "labels": {"intent": "build"}, "confidence": {"intent": 0.9}} for i in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "labels" / "part.parquet")
+    (folder / "run.json").write_text(json.dumps({"spec": {"calibration": "c.yaml"}}))
+    result = CliRunner().invoke(app, [str(folder), "--gold", truth_of(run_path, tmp_path), "-o", str(tmp_path / "c")])
+    assert result.exit_code == 2
+    assert "calibrated already (calibration: c.yaml)" in " ".join(result.output.split())
+
+
+def test_what_was_spread_says_nothing_of_a_models_confidence():
+    def of(i: int) -> dict[str, object]:
+        spread = [{"dimension": "intent", "confidence": 0.97}] if i % 2 else None
+        stated = {"intent": 0.97 if i % 2 else 0.6}
+        return {"id": f"r{i}", "labels": {"intent": "a"}, "confidence": stated, "propagated": spread}
+
+    records = [of(i) for i in range(6)]
+    truth = Gold(tuple(GoldRow(f"r{i}", "", {"intent": ("a",)}, {}) for i in range(6)), frozenset(), "now")
+    [found] = find_outcomes(build_labelled("run", "run", records), truth)
+    assert found.confidence.tolist() == [0.6] * 3
