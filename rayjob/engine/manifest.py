@@ -26,10 +26,13 @@ from rayjob.spec.model import JobSpec
 from rayjob.spec.models import BudgetSpec
 from rayjob.store import files
 from rayjob.store.errors import StoreError
+from rayjob.store.parquetread import count_rows
 from rayjob.store.runfolder import RunFolder
 
 NAME = "run.json"
 PACKAGES = ("rayjob", "ray", "litellm", "pyarrow")
+#: What a folder lacks while it is deleted for another spec.
+CUT_SHORT = "part of what was here (an earlier `--resume changed` was cut short)"
 #: What a change of spec deletes; the ledger stays, so that nothing is paid twice.
 RESTARTED = ("labels", "failures", "stages", "checkpoints")
 
@@ -76,6 +79,8 @@ class Manifest:
         if changed and not resume_changed:
             raise ChangedSpecError(folder.path, differences(old.get("parts", {}), parts))
         if changed:
+            # A folder half deleted is nobody's any more: the spec before would take its checkpoint for its labels.
+            folder.write_json(NAME, {**old, "parts": {**old.get("parts", {}), CUT_SHORT: ""}})
             start_anew(folder, len(old.get("sessions", ())))
         counts = {} if changed else old.get("counts", {})
         spent = spent_before(folder, old)
@@ -100,8 +105,9 @@ class Manifest:
     def base_tally(self) -> Tally:
         """What earlier stages and sessions did, for a display that counts the whole folder."""
         base = add_tallies([self.before, self.session])
-        base.rows_done = self.counts_before.get("done", 0)
-        base.rows_failed = self.counts_before.get("failed", 0)
+        # As they stand: a killed session left no counts, and a sweep takes back what this one has counted as failed.
+        base.rows_done = count_rows(self.folder.parquet("labels"))
+        base.rows_failed = count_rows(self.folder.parquet("failures"))
         return base
 
     def take(self, tally: Tally) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,11 @@ import pyarrow.parquet as pq
 from rayjob.labels.records import ALL_ROWS, ROWS_A_TURN, Record, Share
 from rayjob.store.errors import translate
 from rayjob.store.files import open_input
+
+#: What a value that Arrow holds and Python cannot is told by: no UTF-8, a year beyond 9999, an unknown time zone.
+UNREADABLE = (ValueError, OverflowError, pa.ArrowException)
+#: Footers read at a time; on object storage each takes some requests.
+READERS = 16
 
 
 def read_parquet(uri: str, share: Share = ALL_ROWS) -> Iterator[Record]:
@@ -39,10 +45,23 @@ def read_batches(uri: str, columns: Sequence[str] | None = None, rows: int = 4_0
         yield from parquet.iter_batches(batch_size=rows, columns=names)
 
 
+def count_rows(uris: Sequence[str]) -> int:
+    """Rows of files of the run's own, by their footers."""
+    if not uris:
+        return 0
+    with ThreadPoolExecutor(min(READERS, len(uris))) as pool:
+        return sum(pool.map(_rows_of, uris))
+
+
+def _rows_of(uri: str) -> int:
+    with open_input(uri) as source:
+        return int(pq.read_metadata(source).num_rows)
+
+
 def _read_batch(batch: pa.RecordBatch, start: int) -> Iterator[Record]:
     try:
         rows = batch.to_pylist()
-    except UnicodeDecodeError:
+    except UNREADABLE:
         rows = None
     for index in range(batch.num_rows):
         if rows is None:
@@ -56,6 +75,20 @@ def _read_row(batch: pa.RecordBatch, index: int, row: int) -> Record:
         return Record(row, _drop_nulls(batch.slice(index, 1).to_pylist()[0]))
     except UnicodeDecodeError as error:
         return Record(row, error=f"not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start:,}")
+    except UNREADABLE as error:
+        name = next(
+            (n for n, values in zip(batch.schema.names, batch.columns, strict=True) if not _is_readable(values[index])),
+            "",
+        )
+        return Record(row, error=f"the value of column {name!r} cannot be read: {str(error)[:200]}")
+
+
+def _is_readable(value: pa.Scalar) -> bool:
+    try:
+        value.as_py()
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _drop_nulls(value: dict[str, object]) -> dict[str, object]:

@@ -88,6 +88,18 @@ def test_a_parquet_row_that_is_not_utf8_is_its_own_failure(tmp_path: Path) -> No
     assert records[1].error == "not UTF-8: byte 0xff at offset 4"
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"), [([2**30, 1], pa.date32()), ([2**62, 1], pa.timestamp("us"))], ids=["date", "time"]
+)
+def test_a_date_beyond_pythons_is_its_rows_failure(tmp_path: Path, values: list[int], kind: pa.DataType) -> None:
+    """It ended the run with a traceback."""
+    table = pa.table({"instruction": ["a", "b"], "made": pa.array(values, kind)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    records = list(read_records(str(tmp_path / "a.parquet")))
+    assert "the value of column 'made' cannot be read" in records[0].error
+    assert isinstance(records[1].value, dict)
+
+
 def test_a_parquet_file_cut_short_is_one_failure(tmp_path: Path) -> None:
     pq.write_table(pa.table({"instruction": ["a"] * 1000}), tmp_path / "a.parquet")
     whole = (tmp_path / "a.parquet").read_bytes()
