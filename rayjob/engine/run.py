@@ -263,10 +263,10 @@ class Run:
         self.request.show(self.log.view())
 
     def _finish(self) -> RunOutcome:
-        self.say("writing stats and report")
         work, threshold = list_counted(self.folder), threshold_of(self.request.resolved)
         is_small = is_counted_here(work, self.manifest.total or 0)
-        counted = None if is_small else count_on(self.ray, work, threshold)
+        with self.telling("writing stats and report"):
+            counted = None if is_small else count_on(self.ray, work, threshold)
         with self._leaving_ray():
             stats = count_files(work, threshold) if counted is None else counted
             counts = finish_run(stats, self.folder, self.request.resolved, self.manifest, self.log, self.why)
