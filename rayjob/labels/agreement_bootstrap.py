@@ -75,6 +75,19 @@ def sum_draws(table: Floats, draws: int, seed: int) -> Floats:
     return np.vstack([table.sum(axis=0, keepdims=True), *drawn]).astype(np.float64)
 
 
+def sum_groups(table: Floats, groups: NDArray[np.int64] | None) -> Floats:
+    """(rows, columns) → (groups, columns), so that rows which belong together are drawn together; None: each alone.
+
+    Rows of one conversation are alike: drawn one by one they would count as more evidence than they are (cluster
+    bootstrap, Field & Welsh 2007).
+    """
+    if groups is None:
+        return table
+    found = np.zeros((int(groups.max()) + 1, table.shape[1]))
+    np.add.at(found, groups, table)
+    return found
+
+
 def interval(values: Floats) -> Interval:
     """Estimate (first value) and percentile interval (the others; nan where half of them are undefined)."""
     drawn = values[1:]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rayjob.labels import agreement_alpha as alpha
 from rayjob.labels import agreement_bootstrap as bootstrap
@@ -34,6 +35,19 @@ class Options:
     draws: int = 1000
     seed: int = 0
     reference: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the bootstrap draws: how often, and which rows together (None: each alone)."""
+
+    draws: int
+    seed: int
+    groups: NDArray[np.int64] | None
+
+    def sums(self, table: Floats) -> Floats:
+        """(rows, columns) → (1 + draws, columns): the sums over all rows, then over each draw."""
+        return bootstrap.sum_draws(bootstrap.sum_groups(table, self.groups), self.draws, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +93,18 @@ def compare_sides(sides: Sequence[Labelled], options: Options = Options()) -> Co
     sides = align_answers(sides)
     joined = join_sides(sides, options.by)
     coded = code_joined(sides, joined)
-    draws = bootstrap.affordable_draws(len(joined.keys), options.draws)
+    draws = bootstrap.affordable_draws(joined.draw_from, options.draws)
     options = replace(options, draws=draws)
-    drawn = {pair: draw_pair(coded, pair, draws, options.seed) for pair in _pairs(len(sides), options.reference)}
-    steps = tuple(_step(sides, joined, drawn, pair, options) for pair in _steps(len(sides), options.reference))
+    how = Drawing(draws, options.seed, joined.groups)
+    drawn = {pair: draw_pair(coded, pair, how) for pair in _pairs(len(sides), options.reference)}
+    against = options.reference
+    steps = tuple(_step(sides, joined, drawn, pair, (against, how)) for pair in _steps(len(sides), against))
     return Comparison(
         sides=tuple(sides),
         joined=joined,
         coded=coded,
         pairs=tuple(_describe(coded, pair, values) for pair, values in drawn.items()),
-        alpha=_alpha_of_all(coded, drawn, options),
+        alpha=_alpha_of_all(coded, drawn, how),
         steps=steps,
         focus=_focus(len(sides), options.reference),
         draws=draws,
@@ -119,13 +135,13 @@ def _focus(count: int, reference: int | None) -> tuple[int, int]:
     return (reference, newest[-1]) if reference is not None else (newest[-2], newest[-1])
 
 
-def draw_pair(coded: Mapping[str, Coded], pair: tuple[int, int], draws: int, seed: int) -> Draws:
+def draw_pair(coded: Mapping[str, Coded], pair: tuple[int, int], how: Drawing) -> Draws:
     """Every metric of every dimension both sides have, and overall; the same seed gives every pair the same draws."""
     found: dict[str, Mapping[str, Floats]] = {}
     for name, one in coded.items():
         if (one.known[pair[0]] & one.known[pair[1]]).any():
             rows = alpha.alpha_rows(one, pair)
-            sums = bootstrap.sum_draws(np.hstack([contributions(one, *pair), rows.sums]), draws, seed)
+            sums = how.sums(np.hstack([contributions(one, *pair), rows.sums]))
             found[name] = {**measure(sums[:, :-3], one.multi), "alpha": alpha.alpha_of(sums[:, -3:], rows.expected)}
     shown = [metric for metric in METRICS if any(metric in metrics for metrics in found.values())]
     overall = {metric: _mean([metrics[metric] for metrics in found.values() if metric in metrics]) for metric in shown}
@@ -140,7 +156,7 @@ def _mean(values: Sequence[Floats]) -> Floats:
 
 
 def _alpha_of_all(
-    coded: Mapping[str, Coded], drawn: Mapping[tuple[int, int], Draws], how: Options
+    coded: Mapping[str, Coded], drawn: Mapping[tuple[int, int], Draws], how: Drawing
 ) -> dict[str, Interval]:
     """Alpha over all sides; of two sides it is the pair's."""
     if list(drawn) == [(0, 1)]:
@@ -148,9 +164,7 @@ def _alpha_of_all(
     found = {}
     for name, one in coded.items():
         rows = alpha.alpha_rows(one)
-        found[name] = bootstrap.interval(
-            alpha.alpha_of(bootstrap.sum_draws(rows.sums, how.draws, how.seed), rows.expected)
-        )
+        found[name] = bootstrap.interval(alpha.alpha_of(how.sums(rows.sums), rows.expected))
     return found
 
 
@@ -173,14 +187,15 @@ def _step(
     joined: Joined,
     drawn: Mapping[tuple[int, int], Draws],
     pair: tuple[int, int],
-    options: Options,
+    against: tuple[int | None, Drawing],
 ) -> Step:
     changes: dict[str, dict[str, Difference]] = {}
-    reference = options.reference
+    reference, how = against
     if reference is not None:
         changes |= _against_reference(drawn[(reference, pair[0])], drawn[(reference, pair[1])])
     for (dimension, metric), columns in _own_values(sides, joined, pair).items():
-        means = bootstrap.sum_draws(np.column_stack(columns), options.draws, options.seed) / len(joined.keys)
+        sums = how.sums(np.column_stack([*columns, np.ones(len(joined.keys))]))
+        means = sums[:, :2] / sums[:, 2:]
         changes.setdefault(dimension, {})[metric] = bootstrap.paired_difference(means[:, 0], means[:, 1])
     return Step(*pair, changes)
 

@@ -18,7 +18,8 @@ class Joined:
     """The rows all sides have: their keys, and per side the row each key stands in.
 
     Per side: `missing` keys that another side has, `duplicated` keys (left out: nobody can say which row is meant) and
-    `unlabelled` ids; `lacking` are the dimensions another side has.
+    `unlabelled` ids; `lacking` are the dimensions another side has. `groups` says which conversation each row belongs
+    to, (rows,); None where each is the only one of its own.
     """
 
     by: str
@@ -28,6 +29,12 @@ class Joined:
     duplicated: tuple[tuple[str, ...], ...]
     unlabelled: tuple[tuple[str, ...], ...]
     lacking: tuple[tuple[str, ...], ...]
+    groups: NDArray[np.int64] | None = None
+
+    @property
+    def draw_from(self) -> int:
+        """How many rows, or conversations, a bootstrap draws from."""
+        return len(self.keys) if self.groups is None else int(self.groups.max()) + 1
 
 
 def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
@@ -48,10 +55,11 @@ def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
     )  # not the files' order, which differs from run to run: draws must fall on the same rows
     everything = set().union(*counts) - {""}
     dimensions = list(dict.fromkeys(name for side in sides for name in side.answers))
+    rows = tuple(_rows_of(side_keys, order) for side_keys in keys)
     return Joined(
         by=by,
         keys=order,
-        rows=tuple(_rows_of(side_keys, order) for side_keys in keys),
+        rows=rows,
         missing=tuple(
             tuple(sorted(everything - set(counted) - set(side.unlabelled)))
             for side, counted in zip(sides, counts, strict=True)
@@ -59,7 +67,16 @@ def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
         duplicated=tuple(tuple(sorted(twice)) for twice in duplicated),
         unlabelled=tuple(side.unlabelled for side in sides),
         lacking=tuple(tuple(name for name in dimensions if name not in side.answers) for side in sides),
+        groups=_conversations(sides[0], rows[0]),
     )
+
+
+def _conversations(side: Labelled, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """The conversation of each row: its id, for a record without one its uid (file#row#turn) less the turn."""
+    ids, uids = side.ids, side.uids
+    names = [uids[row].rpartition("#")[0] or ids[row] if ids[row] == uids[row] else ids[row] for row in rows]
+    number = {name: at for at, name in enumerate(dict.fromkeys(names))}
+    return None if len(number) == len(names) else np.array([number[name] for name in names], dtype=np.int64)
 
 
 def _choose_key(sides: Sequence[Labelled]) -> str:

@@ -46,7 +46,8 @@ def sides_table(found: Comparison) -> Table:
         for i, side in enumerate(found.sides)
     ]  # fmt: skip
     columns = ("side", "rows", "compared", "missing here", "ids twice", "without labels", "dimensions missing")
-    return Table("Sides", columns, tuple(rows), f"Joined by {joined.by}; {found.draws} bootstrap draws over rows.")
+    over = "rows" if joined.groups is None else f"{joined.draw_from} conversations (their rows are drawn together)"
+    return Table("Sides", columns, tuple(rows), f"Joined by {joined.by}; {found.draws} bootstrap draws over {over}.")
 
 
 def agreement_table(found: Comparison, pair: Pair) -> Table:

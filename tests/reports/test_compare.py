@@ -167,6 +167,27 @@ def test_rows_that_one_side_leaves_open_are_in_no_cell_of_the_grid(tmp_path):
     assert (grid.counts.tolist(), grid.agreement.tolist()) == ([[3.0]], [[1.0]])
 
 
+@pytest.mark.parametrize("has_ids", [True, False])
+def test_replies_of_one_conversation_are_drawn_together(tmp_path, has_ids):
+    """Ten copies of a row are no more evidence than one: the interval is that of the conversations."""
+    a = [record(i, intent="build" if i % 3 else "learn") for i in range(40)]
+    b = [record(i, intent="build") for i in range(40)]
+
+    def sliced(rows: list[dict]) -> list[dict]:
+        uids = [(row, f"f#{i:02}#{turn}") for i, row in enumerate(rows) for turn in range(10)]
+        return [row | {"uid": uid, "id": row["id"] if has_ids else ""} for row, uid in uids]
+
+    whole = compare_sides([side(tmp_path, "a", a), side(tmp_path, "b", b)], Options(draws=300))
+    parts = compare_sides([side(tmp_path, "c", sliced(a)), side(tmp_path, "d", sliced(b))], Options(draws=300))
+    assert len(parts.joined.keys) == 400
+    for name in ("exact", "kappa"):
+        one, ten = (found.pairs[0].metrics["intent"][name] for found in (whole, parts))
+        assert (ten.value, ten.low, ten.high) == pytest.approx((one.value, one.low, one.high), nan_ok=True)
+    assert parts.steps[0].changes["intent"]["tags"].value == whole.steps[0].changes["intent"]["tags"].value
+    note = all_tables(parts, find_details(parts))[0].note
+    assert note.endswith("300 bootstrap draws over 40 conversations (their rows are drawn together).")
+
+
 def test_violations_are_told_apart_from_suggestions(tmp_path):
     a = record(1, unmapped=[{"dimension": "concept", "value": "z", "kind": "violation"}])
     b = record(2, unmapped=[{"dimension": "", "value": "new-idea", "kind": "suggestion"}, "another"])
