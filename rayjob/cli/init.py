@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -30,11 +31,14 @@ def init(
             f"{len(there)} of {len(wanted)} files are in {target} already:{shown}\n"
             "Two ways on: another folder, or --force to overwrite them."
         )
-    for path in wanted:
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / path, target / path)
+    try:
+        for path in wanted:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / path, target / path)
+    except OSError as error:  # a file where a folder belongs, no right to write, a full disk
+        raise UserError(f"cannot write {error.filename2 or error.filename}: {error.strerror}") from error
     typer.echo(f"{len(wanted)} files in {target}: specs, taxonomy, prompts, examples")
-    typer.echo(f"now: {'' if folder == '.' else f'cd {folder} && '}rayjob run specs/quickstart.yaml")
+    typer.echo(f"now: {'' if folder == '.' else f'cd {shlex.quote(folder)} && '}rayjob run specs/quickstart.yaml")
 
 
 def find_scaffold() -> Path:

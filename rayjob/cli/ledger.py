@@ -135,7 +135,11 @@ def writing(to: str) -> Iterator[TextIO]:
         return
     if "://" in to:
         raise UserError(f"export writes a local file or stdout (-), found {to}")
-    with open(to, "w", encoding="utf-8", errors="replace") as file:
+    try:
+        file = open(to, "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - only opening it is tried
+    except OSError as error:
+        raise UserError(f"cannot write {to}: {error.strerror}") from error
+    with file:
         yield file
 
 

@@ -76,7 +76,7 @@ def recorded_spec(folder: RunFolder) -> str:
     found: dict[str, Any] | None = folder.read_json("run.json")
     if found is None or "spec" not in found:
         raise UserError(f"{folder.path} holds no run: its run.json is missing")
-    return json.dumps(found["spec"])
+    return json.dumps(found["spec"], ensure_ascii=False)  # YAML knows no pair of \u for an emoji
 
 
 def use_model(opened: Opened, model: str) -> list[str]:

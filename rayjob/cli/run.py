@@ -39,17 +39,17 @@ def run(
     spec: str = SPEC,
     overrides: list[str] = SET,
     output: str = typer.Option("", "--output", help="Write here instead of the spec's output."),
-    limit: int = typer.Option(0, "--limit", min=0, help="Read only the first N records."),
-    sample: float = typer.Option(
-        0.0, "--sample", min=0.0, max=1.0, help="Take this share of the records, always the same."
+    limit: int | None = typer.Option(None, "--limit", min=1, help="Read only the first N records."),
+    sample: float | None = typer.Option(
+        None, "--sample", min=0.0, max=1.0, help="Take this share of the records, always the same."
     ),
     resume: str = typer.Option("", "--resume", help="`changed`: label anew in a folder that another spec made."),
 ) -> None:
     """Label the input of SPEC. The same command goes on where a stopped or killed run ended, and pays nothing twice."""
     sets = list(overrides or [])
     sets += [output_at(output)] if output else []
-    sets += [f"input.limit={limit}"] if limit else []
-    sets += [f"input.sample={sample}"] if sample else []
+    sets += [f"input.limit={limit}"] if limit is not None else []
+    sets += [f"input.sample={sample}"] if sample is not None else []
     if resume not in ("", "changed"):
         raise UserError(f"--resume takes 'changed', found '{resume}'; without it a run goes on by itself")
 
@@ -61,7 +61,7 @@ def run(
 
 def output_at(path: str) -> str:
     """An override that writes to a path given on the command line: relative to where we are, not to the spec."""
-    return f"output.path={json.dumps(path if '://' in path else os.path.abspath(path))}"
+    return f"output.path={json.dumps(path if '://' in path else os.path.abspath(path), ensure_ascii=False)}"
 
 
 def start(

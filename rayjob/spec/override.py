@@ -35,7 +35,7 @@ def _key(here: object, part: str, file: str) -> str | int:
     """The key or position that a part of the dotted path means."""
     if not isinstance(here, list):
         return part
-    if not part.isdigit() or int(part) >= len(here):
+    if not part.isdecimal() or int(part) >= len(here):
         raise SpecError([Problem(file, 0, "", f"'{part}' is no position in a list of {len(here)} (the first is 0)")])
     return int(part)
 

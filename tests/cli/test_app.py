@@ -166,3 +166,17 @@ def test_a_key_that_is_not_set_is_named_before_anything_starts(monkeypatch: pyte
     done = call("run", str(ROOT / "specs" / "quickstart.yaml"), "--set", "models.judge.api_key_env=RAYJOB_TEST_KEY")
     assert done.code == 2
     assert done.err == "these variables hold keys and are not set: RAYJOB_TEST_KEY (models.judge.api_key_env)\n"
+
+
+@pytest.mark.parametrize("option", ["--limit", "--sample"])
+def test_none_of_the_records_is_not_all_of_them(option: str, tmp_path: Path) -> None:
+    done = call("run", str(ROOT / "specs" / "quickstart.yaml"), option, "0", "--output", str(tmp_path / "run"))
+    assert done.code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_may_be_called_anything(tmp_path: Path) -> None:
+    spec = str(ROOT / "specs" / "quickstart.yaml")
+    for name in ("😀", 'a "b"', "ä # c", "x: y"):
+        opened = open_spec(spec, [output_at(str(tmp_path / name))])
+        assert opened.resolved.job.output.path == str(tmp_path / name)

@@ -45,6 +45,12 @@ def test_init_refuses_to_overwrite_and_says_what(tmp_path: Path) -> None:
     assert (tmp_path / "other.txt").read_text(encoding="utf-8") == "mine"
 
 
+def test_init_says_what_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "specs").write_text("mine", encoding="utf-8")
+    done = call("init", str(tmp_path))
+    assert (done.code, done.err) == (2, f"cannot write {tmp_path}/specs: File exists\n")
+
+
 def test_init_writes_no_bucket() -> None:
     assert call("init", "s3://bucket/job").code == 2
 

@@ -97,6 +97,7 @@ def test_compact_keeps_every_answer_in_fewer_files(run: Path) -> None:
         (["list", "nowhere"], "no answers at nowhere"),
         (["prune", "run"], "prune needs a condition"),
         (["prune", "run", "--older-than", "soon"], "--older-than takes a number and m, h, d or w"),
+        (["export", "run", "none/a.jsonl"], "cannot write none/a.jsonl: No such file or directory"),
         (["export", "run", "s3://bucket/a.jsonl"], "export writes a local file or stdout"),
     ],
 )

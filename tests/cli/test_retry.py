@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from rayjob.cli.retry import RETRIED, parse_kinds, use_model
+from rayjob.cli.retry import RETRIED, parse_kinds, recorded_spec, use_model
 from rayjob.cli.run import UserError
 from rayjob.cli.specs import open_spec
 from rayjob.spec.models import ModelSpec
+from rayjob.spec.yamltext import parse_yaml
+from rayjob.store.runfolder import RunFolder
 from tests.cli.commands import call
 from tests.shared_data import ROOT
 
@@ -53,6 +56,11 @@ def test_another_provider_gets_nothing_that_was_said_of_the_old_one() -> None:
     assert (same.model, same.api_base, same.api_key_env, same.params, same.price) == (
         "hosted_vllm/b", "http://127.0.0.1:1/v1", "OLD_KEY", {"top_p": 1}, None,
     )  # fmt: skip
+
+
+def test_a_recorded_spec_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"spec": {"name": "😀"}}), encoding="utf-8")
+    assert parse_yaml(recorded_spec(RunFolder(str(tmp_path))), "run.json").value == {"name": "😀"}
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
