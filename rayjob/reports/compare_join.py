@@ -56,16 +56,17 @@ def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
     everything = set().union(*counts) - {""}
     dimensions = list(dict.fromkeys(name for side in sides for name in side.answers))
     rows = tuple(_rows_of(side_keys, order) for side_keys in keys)
+    unlabelled = tuple(side.unlabelled if by == "id" else side.unlabelled_uids for side in sides)
     return Joined(
         by=by,
         keys=order,
         rows=rows,
         missing=tuple(
-            tuple(sorted(everything - set(counted) - set(side.unlabelled)))
-            for side, counted in zip(sides, counts, strict=True)
+            tuple(sorted(everything - set(counted) - set(without)))
+            for without, counted in zip(unlabelled, counts, strict=True)
         ),
         duplicated=tuple(tuple(sorted(twice)) for twice in duplicated),
-        unlabelled=tuple(side.unlabelled for side in sides),
+        unlabelled=unlabelled,
         lacking=tuple(tuple(name for name in dimensions if name not in side.answers) for side in sides),
         groups=_conversations(sides[0], rows[0]),
     )

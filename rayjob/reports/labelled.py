@@ -41,7 +41,7 @@ class Labelled:
     `confidence[dimension][row]` is nan where none was given. `violations` and `suggestions` count tags over all rows;
     `violating` says which rows hold a violation. `first` are the answers before arbitration, None in rows that were
     not arbitrated; empty where the side does not keep them. `spread[dimension]` are the rows whose label was taken from
-    other rows: their confidence is not a model's.
+    other rows: their confidence is not a model's. `unlabelled` and `unlabelled_uids` name the rows without labels.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Labelled:
     suggestions: Mapping[str, int]
     violating: Floats
     unlabelled: tuple[str, ...] = ()
+    unlabelled_uids: tuple[str, ...] = ()
     usage: Usage = Usage()
     first: Mapping[str, Answers] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
@@ -97,7 +98,7 @@ def build_labelled(name: str, path: str, records: Iterable[Record], partial: boo
     that a record lacks is open, not empty (gold files).
     """
     labelled: list[Record] = []
-    unlabelled: list[str] = []
+    without: list[Record] = []
     for number, record in enumerate(records, start=1):
         key = record.get("id") if record.get("id") not in (None, "") else record.get("uid")
         if key in (None, ""):
@@ -108,7 +109,7 @@ def build_labelled(name: str, path: str, records: Iterable[Record], partial: boo
         if _labels(record):
             labelled.append(record)
         else:
-            unlabelled.append(str(key))
+            without.append(record)
     answers, multi = _answers(labelled, partial)
     violations, suggestions, violating = _count_unmapped(labelled)
     return Labelled(
@@ -122,7 +123,8 @@ def build_labelled(name: str, path: str, records: Iterable[Record], partial: boo
         violations=violations,
         suggestions=suggestions,
         violating=violating,
-        unlabelled=tuple(unlabelled),
+        unlabelled=tuple(_text(record, "id", "uid") for record in without),
+        unlabelled_uids=tuple(_text(record, "uid", "id") for record in without),
         usage=sum_usage(labelled),
         first=_first_answers(labelled, tuple(answers)),
         spread=_spread(labelled),

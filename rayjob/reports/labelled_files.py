@@ -28,21 +28,23 @@ def read_labelled(path: str, name: str = "") -> Labelled:
     if header is None and first is not None:
         records = _chain(first, records)
     found = build_labelled(name or _short_name(path), path, records, partial=header is not None)
-    run = _read_object(f"{path.rstrip('/')}/run.json")
+    run, failed = _read_object(f"{path.rstrip('/')}/run.json"), _failed(path)
     return replace(
         found,
         multi=found.multi | {name for name, select in run.get("dimensions", {}).items() if select == "multi"},
-        unlabelled=found.unlabelled + _failed_ids(path),
+        unlabelled=found.unlabelled + tuple(id_ for id_, _ in failed),
+        unlabelled_uids=found.unlabelled_uids + tuple(uid for _, uid in failed),
         usage=_run_usage(path, run, found.usage),
         meta=dict(header or {"spec": run.get("spec") or {}}),
     )
 
 
-def _failed_ids(path: str) -> tuple[str, ...]:
-    """The ids in a run's failures/*.parquet."""
+def _failed(path: str) -> list[tuple[str, str]]:
+    """(id, uid) of the rows in a run's failures/*.parquet."""
     folder = f"{path.rstrip('/')}/failures"
     failed = [uri for uri in files.list_folder(folder) if uri.endswith(".parquet")]
-    return tuple(str(record.get("id") or record.get("uid")) for record in _read_all(failed, ("id", "uid")))
+    rows = _read_all(failed, ("id", "uid"))
+    return [(str(row.get("id") or row.get("uid")), str(row.get("uid") or row.get("id"))) for row in rows]
 
 
 def read_texts(path: str, keys: Collection[str]) -> dict[str, str]:

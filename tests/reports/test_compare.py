@@ -188,6 +188,15 @@ def test_replies_of_one_conversation_are_drawn_together(tmp_path, has_ids):
     assert note.endswith("300 bootstrap draws over 40 conversations (their rows are drawn together).")
 
 
+def test_a_reply_without_labels_is_not_missing_too(tmp_path):
+    turns = [record(1, uid=f"f#1#{turn}") for turn in range(3)]
+    failed = [*turns[:2], {"id": "r001", "uid": "f#1#2", "labels": None}]
+    joined = compare_sides(
+        [side(tmp_path, "a", turns), side(tmp_path, "b", failed)], Options(by="uid", draws=20)
+    ).joined
+    assert (joined.missing[1], joined.unlabelled[1]) == ((), ("f#1#2",))
+
+
 def test_violations_are_told_apart_from_suggestions(tmp_path):
     a = record(1, unmapped=[{"dimension": "concept", "value": "z", "kind": "violation"}])
     b = record(2, unmapped=[{"dimension": "", "value": "new-idea", "kind": "suggestion"}, "another"])
