@@ -57,6 +57,15 @@ class Resolved:
     moves: tuple[Canonicalized, ...] = ()
 
 
+def is_missing(dimension: str, found: Resolved) -> bool:
+    """Whether the answer said nothing of the dimension."""
+    return _missing(dimension) in found.issues
+
+
+def _missing(dimension: str) -> str:
+    return f"Missing: {dimension}"
+
+
 def squash(value: str) -> str:
     """One spelling for all: `Data_Structures`, `data structures` and `data-structures` are the same tag."""
     return re.sub(r"[\s_-]+", "-", value.strip().casefold()).strip("-")
@@ -99,7 +108,7 @@ def _check_pools(answer: Answer, dims: Sequence[Dimension]) -> Resolved:
     violations: list[Unmapped] = []
     for dim in dims:
         if dim.name not in answer.values:
-            issues.append(f"Missing: {dim.name}")
+            issues.append(_missing(dim.name))
         values = _as_list(answer.values.get(dim.name, []), dim)
         valid = [value for value in values if value in dim.pool]
         for value in values:
@@ -167,7 +176,7 @@ class _Resolver:
         for name, dim in self.dims.items():
             self.labels[name] = empty_label(dim)
             if name not in answer.values:
-                self.issues.append(f"Missing: {name}")
+                self.issues.append(_missing(name))
             for value in self.spread(answer.values.get(name), dim):
                 self.take(value, dim)
         for stray in self.strays:

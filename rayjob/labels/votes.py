@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rayjob.labels.tags import LabelValue, Resolved
+from rayjob.labels.tags import LabelValue, Resolved, empty_label, is_missing
 from rayjob.labels.taxonomy import Dimension
 
 
@@ -49,7 +49,9 @@ def merge_answers(answers: Sequence[Resolved], dims: Sequence[Dimension], by_agr
     """
     if len(answers) == 1:
         return replace(answers[0], confidence=dict.fromkeys(answers[0].confidence)) if by_agreement else answers[0]
-    verdicts = {dim.name: vote([answer.labels[dim.name] for answer in answers], dim) for dim in dims}
+    said = {dim.name: said_of(dim.name, answers) for dim in dims}
+    silence = {dim.name: Verdict(empty_label(dim), 0.0, is_split=False) for dim in dims}
+    verdicts = {dim.name: vote(said[dim.name], dim) if said[dim.name] else silence[dim.name] for dim in dims}
     confidence = {
         name: verdict.agreement if by_agreement else _mean([answer.confidence.get(name) for answer in answers])
         for name, verdict in verdicts.items()
@@ -63,6 +65,11 @@ def merge_answers(answers: Sequence[Resolved], dims: Sequence[Dimension], by_agr
         issues=tuple(dict.fromkeys(issue for answer in answers for issue in answer.issues)),
         moves=tuple(dict.fromkeys(move for answer in answers for move in answer.moves)),
     )
+
+
+def said_of(dimension: str, answers: Sequence[Resolved]) -> list[LabelValue]:
+    """The labels of the answers that said something of a dimension: leaving it out is no vote for nothing."""
+    return [answer.labels[dimension] for answer in answers if not is_missing(dimension, answer)]
 
 
 def find_split(answers: Sequence[Resolved], dims: Sequence[Dimension]) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rayjob.labels.asking import Asker, CallFailedError
-from rayjob.labels.tags import LabelValue, Resolved
+from rayjob.labels.tags import LabelValue, Resolved, is_missing
 from rayjob.labels.taxonomy import Dimension
-from rayjob.labels.votes import merge_answers, vote
+from rayjob.labels.votes import merge_answers, said_of, vote
 from rayjob.spec.label import ArbitrateStep, MajorityOf, When
 from rayjob.steps.label import Asking, Label
 from rayjob.steps.row import (
@@ -92,6 +92,8 @@ class Arbitrate:
             found = _with_first(row, answers, found, dims)
         before = _labels_of(row, dims)
         for dim in dims:
+            if step.spec.tags == "aliases" and all(is_missing(dim.name, answer) for answer in answers):
+                continue  # no answer is none to take: it would leave nothing of the first
             if _is_taken(accept, row["confidence"].get(dim.name), found.confidence.get(dim.name)):
                 row["labels"][dim.name] = found.labels[dim.name]
                 row["confidence"][dim.name] = found.confidence.get(dim.name) or 0.0
@@ -141,9 +143,7 @@ def _is_taken(accept: object, first: float | None, second: float | None) -> bool
 
 def _with_first(row: Row, answers: Sequence[Resolved], found: Resolved, dims: Sequence[Dimension]) -> Resolved:
     """The majority with the first answer among the voters; confidence is their agreement."""
-    verdicts = {
-        dim.name: vote([row["labels"][dim.name], *(answer.labels[dim.name] for answer in answers)], dim) for dim in dims
-    }
+    verdicts = {dim.name: vote([row["labels"][dim.name], *said_of(dim.name, answers)], dim) for dim in dims}
     return replace(
         found,
         labels={name: verdict.value for name, verdict in verdicts.items()},

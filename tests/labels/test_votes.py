@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rayjob.labels.logprobs import confidence_of_tokens
-from rayjob.labels.tags import LabelValue
-from rayjob.labels.votes import vote
+from rayjob.labels.tags import LabelValue, Resolved
+from rayjob.labels.votes import merge_answers, vote
 from tests.labels.small import INTENT, LANGUAGE
 
 
@@ -52,3 +52,12 @@ def test_a_dimension_is_as_likely_as_its_least_likely_tag() -> None:
 
 def test_without_tokens_there_is_no_confidence() -> None:
     assert confidence_of_tokens([], [INTENT]) == {"intent": None}
+
+
+def test_leaving_a_dimension_out_is_no_vote() -> None:
+    silent = Resolved({"intent": ""}, {"intent": 0.0}, issues=("Missing: intent",))
+    said = Resolved({"intent": "learn"}, {"intent": 0.8})
+    dims = [INTENT]
+    assert merge_answers([silent, silent, said], dims, by_agreement=True).labels == {"intent": "learn"}
+    nothing = merge_answers([silent, silent], dims, by_agreement=True)
+    assert (nothing.labels, nothing.confidence) == ({"intent": ""}, {"intent": 0.0})  # silence agreed with itself fully

@@ -56,6 +56,14 @@ def doubtful(**confidence: float) -> dict[str, object]:
     return answering(intent="learn", language=["go"], domain=["cuda"], confidence=scores)
 
 
+def test_a_second_answer_that_leaves_a_dimension_out_takes_nothing_away() -> None:
+    again = answering(language=["python"])
+    row = go(Script([doubtful(intent=0.3, language=0.3), SURE, again]), ArbitrateStep(accept="always"))
+    assert (row["labels"]["intent"], row["confidence"]["intent"]) == ("learn", 0.3)
+    assert row["labels"]["language"] == ["python"]
+    assert "Missing: intent" in row["issues"]
+
+
 def test_confident_rows_cost_nothing_more() -> None:
     row = go(Script([doubtful(), SURE]), ArbitrateStep())
     assert (row["arbitrated"], len(row["calls"])) == (False, 2)
