@@ -86,15 +86,19 @@ def build_gold(
 
 
 def _accept(coded: Coded, quality: float | None) -> list[tuple[Said, str] | None]:
-    """Per row the accepted answer and how it was found; None where it goes to review."""
-    every = coded.known.all(axis=0)
+    """Per row the accepted answer and how it was found; None where it goes to review.
+
+    Runs that say nothing where one tag is asked for have no answer: nothing is not what they vouch for.
+    """
+    every = coded.known.all(axis=0) & (coded.members[0].any(axis=1) | coded.multi)
     alike = every & (coded.members == coded.members[:1]).all(axis=(0, 2))
     accepted: list[tuple[Said, str] | None] = [
         (_words(coded, 0, row), "unanimous") if alike[row] else None for row in range(len(alike))
     ]
     if quality is not None:
         consensus = find_consensus(coded)
-        for row in np.flatnonzero(~alike & (consensus.probability >= quality)):
+        said = consensus.members.any(axis=1) | coded.multi
+        for row in np.flatnonzero(~alike & said & (consensus.probability >= quality)):
             tags = tuple(coded.tags[i] for i in np.flatnonzero(consensus.members[row]))
             accepted[row] = (tags, f"consensus {consensus.probability[row]:.3f}")
     return accepted

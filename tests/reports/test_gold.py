@@ -48,6 +48,16 @@ def test_consensus_above_the_stated_quality_is_gold_too(tmp_path):
     assert [one.dimension for one in build_gold(runs, None, "now")[1]].count("intent") > 0
 
 
+@pytest.mark.parametrize("quality", [None, 0.5])
+def test_runs_without_an_answer_vouch_for_none(tmp_path, quality):
+    """Where one tag is asked for, nothing is what is left of a tag outside the pool; a set may well be empty."""
+    rows = [record(i, intent="" if i == 0 else "build") for i in range(9)]
+    runs = [side(tmp_path, name, rows) for name in ("a", "b", "c")]
+    made, left = build_gold(runs, quality, "now")
+    assert [(one.id, one.dimension) for one in left] == [("r000", "intent")]
+    assert made.rows[0].labels["concept"] == ()
+
+
 def test_one_run_cannot_vouch_for_itself(tmp_path):
     with pytest.raises(LabelledError, match="two runs or more"):
         build_gold([side(tmp_path, "a", [record(1)])], None, "now")
