@@ -56,6 +56,8 @@ def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
     everything = set().union(*counts) - {""}
     dimensions = list(dict.fromkeys(name for side in sides for name in side.answers))
     rows = tuple(_rows_of(side_keys, order) for side_keys in keys)
+    if by == "uid":
+        _check_ids(sides, rows)
     unlabelled = tuple(side.unlabelled if by == "id" else side.unlabelled_uids for side in sides)
     return Joined(
         by=by,
@@ -70,6 +72,18 @@ def join_sides(sides: Sequence[Labelled], by: str = "auto") -> Joined:
         lacking=tuple(tuple(name for name in dimensions if name not in side.answers) for side in sides),
         groups=_conversations(sides[0], rows[0]),
     )
+
+
+def _check_ids(sides: Sequence[Labelled], rows: Sequence[NDArray[np.int64]]) -> None:
+    """A uid is a place in a file: after lines were added or sorted another record stands there."""
+    for at in zip(*rows, strict=True):
+        here = [(side, row) for side, row in zip(sides, at, strict=True) if side.ids[row] != side.uids[row]]
+        named = {side.ids[row]: side.path for side, row in here}
+        if len(named) > 1:
+            told = " and ".join(f"record {id_!r} in {path}" for id_, path in named.items())
+            why = "the input was changed between them, so rows cannot be joined by uid"
+            mend = "label one input, or give records ids that stand once"
+            raise LabelledError(f"uid {sides[0].uids[at[0]]!r} is {told}: {why}; {mend}")
 
 
 def _conversations(side: Labelled, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -197,6 +197,13 @@ def test_a_reply_without_labels_is_not_missing_too(tmp_path):
     assert (joined.missing[1], joined.unlabelled[1]) == ((), ("f#1#2",))
 
 
+def test_uids_of_an_input_that_changed_join_nothing(tmp_path):
+    before, after = ([record(i, uid=f"f#{at}#{turn}") for at, i in enumerate(order) for turn in range(2)]
+                     for order in ((1, 2), (2, 1)))  # fmt: skip
+    with pytest.raises(LabelledError, match=r"uid 'f#0#0' is record 'r001' in .*a.json and record 'r002' in .*b.json"):
+        compare_sides([side(tmp_path, "a", before), side(tmp_path, "b", after)], FAST)
+
+
 def test_violations_are_told_apart_from_suggestions(tmp_path):
     a = record(1, unmapped=[{"dimension": "concept", "value": "z", "kind": "violation"}])
     b = record(2, unmapped=[{"dimension": "", "value": "new-idea", "kind": "suggestion"}, "another"])
