@@ -21,7 +21,16 @@ from rayjob.reports.labelled import Labelled, LabelledError
 from rayjob.reports.labelled_files import read_labelled, read_texts
 from rayjob.reports.table import Table, number, percent, shorten
 from rayjob.review.answers import find_conflicts, find_progress, merge_answers, reviewers_agreement
-from rayjob.review.folder import FORMS, read_answers, read_kept, read_review, read_sheet, write_answers, write_review
+from rayjob.review.folder import (
+    FORMS,
+    read_answers,
+    read_kept,
+    read_review,
+    read_sheet,
+    sheet_owner,
+    write_answers,
+    write_review,
+)
 from rayjob.review.pools import Pool, pools_of, pools_seen
 from rayjob.review.reading import Answered, Kept, read_back
 from rayjob.review.sample import STRATEGIES, Candidate, Sample, assign_rows, pick_rows
@@ -191,7 +200,7 @@ def import_(
         review = read_review(folder)
         answers, kept = read_answers(folder), []
         for sheet in sheets:
-            who = reviewer or PurePosixPath(sheet).stem
+            who = reviewer or sheet_owner(review, sheet)
             back = read_back(review, read_sheet(sheet), who, _now())
             if not back.seen:
                 why = "no row of this review is in it, by `key` or `id`; is it another review's sheet?"
@@ -199,7 +208,9 @@ def import_(
             answers, replaced = merge_answers(answers, back.answered)
             kept += [*back.kept, *replaced]
             count = sum(len(one.answers) for one in back.answered)
-            console.print(Text(f"{sheet}: {count} answers in {len(back.answered)} rows, {len(back.kept)} kept aside"))
+            by = _words(sorted({one.reviewer for one in back.answered})) or "nobody"
+            told = f"{count} answers in {len(back.answered)} rows by {by}, {len(back.kept)} kept aside"
+            console.print(Text(f"{sheet}: {told}"))
         write_answers(folder, answers, kept)
     except ERRORS as error:
         refuse(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -55,6 +56,13 @@ def _file_name(who: str) -> str:
     """A reviewer's name as part of a file's; a digest tells apart those that lose a character."""
     plain = "".join(char if char.isalnum() or char in "-_" else "_" for char in who)
     return plain if plain == who else f"{plain}-{digest_cell(who)[:6]}"
+
+
+def sheet_owner(review: Review, path: str) -> str:
+    """Who answered a sheet that does not say: the reviewer it was written for, else the name of the file."""
+    stem = PurePosixPath(path).stem
+    reviewers = {who for row in review.rows for who in row.reviewers}
+    return next((who for who in sorted(reviewers) if stem == f"sheet-{_file_name(who)}"), stem)
 
 
 def _at(folder: str, name: str) -> str:

@@ -149,3 +149,14 @@ def test_a_taxonomy_without_the_runs_dimensions_is_refused(runs, tmp_path):
         result = run("export", runs[0], "-o", str(tmp_path / "r"), "--taxonomy", str(folder), *named)
         assert result.exit_code == 2
         assert "(have: mood)" in " ".join(result.output.split())
+
+
+def test_a_sheet_whose_reviewer_was_cleared_is_still_its_reviewers(runs, tmp_path):
+    """Under the file's name they would be a second person who always agrees with the first."""
+    out = tmp_path / "review"
+    asked = ["export", runs[0], "-o", str(out), "--rows", "4", "--reviewer", "ann b", "--overlap", "0"]
+    assert run(*asked).exit_code == 0
+    [sheet] = out.glob("sheet-*.csv")
+    fill_in(sheet, intent="learn", reviewer="")
+    result = run("import", str(out), str(sheet))
+    assert "4 answers in 4 rows by ann b, 0 kept aside" in " ".join(result.output.split())
