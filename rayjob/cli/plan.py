@@ -38,6 +38,7 @@ def _estimate(opened: Opened, latency_s: float) -> None:
     from rayjob.cli.style import console
     from rayjob.engine.sampling import sample_input
     from rayjob.steps.estimate import estimate_steps, estimate_times, with_calls
+    from rayjob.steps.estimate_generate import estimate_generating
     from rayjob.steps.estimate_spread import estimate_embedding, find_asked
     from rayjob.steps.rehearse import can_rehearse, rehearse
 
@@ -45,15 +46,19 @@ def _estimate(opened: Opened, latency_s: float) -> None:
     sample = sample_input(resolved.job)
     console.print(f"\ninput: {sample.describe()}", markup=False)
     names = [step.name for step in opened.plan.steps() if step.kind in ("label", "arbitrate", "map")]
-    steps = estimate_steps(resolved, names, sample.rows, sample.samples)
+    steps = estimate_steps(resolved, names, sample.rows, sample.asked)
     models = list(dict.fromkeys(step.model for step in steps))
-    asked = find_asked(resolved.job, sample.samples)
+    asked = find_asked(resolved.job, sample.asked)
     if asked is not None:
         console.print(asked.describe(), markup=False)
         steps = asked.scale(steps)
     elif sample.exact and can_rehearse(resolved, names, models, len(sample.rows)):
         steps = with_calls(steps, rehearse(resolved, names, sample.rows))
-    everything = [*estimate_embedding(resolved, sample.rows, sample.samples), *steps]
+    everything = [
+        *estimate_embedding(resolved, sample.rows, sample.asked),
+        *estimate_generating(resolved, sample.rows, sample.asked),
+        *steps,
+    ]
     if not everything:
         return
     console.print(_steps_table(everything, opened))

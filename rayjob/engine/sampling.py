@@ -22,10 +22,12 @@ COMPRESSION = 4.0
 
 @dataclass(frozen=True, slots=True)
 class InputSample:
-    """Prepared rows; `samples`: rows of the whole input, counted where `exact`, else scaled up by bytes."""
+    """Prepared rows; `samples`: rows of the whole input, counted where `exact`, else scaled up by bytes; `asked`: those
+    of them that a model is asked about, which heirs of other rows' labels are not."""
 
     rows: Sequence[dict[str, Any]]
     samples: float
+    asked: float
     exact: bool
     files: int
     bytes: int
@@ -57,8 +59,7 @@ def sample_input(job: JobSpec) -> InputSample:
     size = sum(info.size for info in listing.files)
     if size <= EXACT_BYTES or job.input.limit is not None:
         rows = list(prepare_rows(job, listing.files))
-        heirs = sum(len(row["heirs"]) for row in rows)
-        return InputSample(rows, len(rows) + heirs, True, len(listing.files), size)
+        return InputSample(rows, len(rows) * _with_heirs(rows), len(rows), True, len(listing.files), size)
     step = max(1, len(listing.files) // SAMPLED_FILES)
     some = listing.files[::step][:SAMPLED_FILES]
     rows = []
@@ -68,13 +69,19 @@ def sample_input(job: JobSpec) -> InputSample:
         rows += found
         if read:
             per_byte.append(len(found) / read * (COMPRESSION if info.uri.endswith((".gz", ".zst")) else 1.0))
-    rate = sum(per_byte) / len(per_byte) if per_byte else 0.0
-    return InputSample(rows, rate * size, False, len(listing.files), size)
+    asked = sum(per_byte) / len(per_byte) * size * job.input.sample if per_byte else 0.0
+    return InputSample(rows, asked * _with_heirs(rows), asked, False, len(listing.files), size)
+
+
+def _with_heirs(rows: Sequence[dict[str, Any]]) -> float:
+    """Samples a prepared row: itself, and the replies that inherit its labels."""
+    return 1 + sum(len(row["heirs"]) for row in rows) / len(rows) if rows else 1.0
 
 
 def _first_records(job: JobSpec, info: FileInfo) -> tuple[list[dict[str, Any]], int]:
-    """Rows of a file's first records, and the size of those records in bytes as JSON text."""
-    small = job.model_copy(update={"input": job.input.model_copy(update={"limit": RECORDS_A_FILE})})
+    """Rows of a file's first records, all of them, and the size of those records in bytes as JSON text."""
+    whole = job.input.model_copy(update={"limit": RECORDS_A_FILE, "sample": 1.0})
+    small = job.model_copy(update={"input": whole})
     rows = list(islice(prepare_rows(small, [info]), RECORDS_A_FILE * 50))
     records = {row["row"]: len(row["conversation"].encode()) + len(row["metadata"].encode()) for row in rows}
     return rows, sum(records.values())

@@ -52,8 +52,7 @@ class Generate:
         """The row with its candidates, own reasoning first, or with its failure. A failed row passes through."""
         if row.get("failure"):
             return row
-        sides = ("",) if self.spec.mode == "samples" else ("for", "against")
-        draws = [self._draw(row, asker, side, number) for side in sides for number in range(self.spec.samples)]
+        draws = [self._draw(row, asker, side, number) for side in self.sides for number in range(self.spec.samples)]
         done = await asyncio.gather(*draws, return_exceptions=True)
         row = {**row, "calls": list(row.get("calls") or ()), "candidates": self._own(row)}
         failed: list[CallFailedError] = []
@@ -73,6 +72,17 @@ class Generate:
             }  # fmt: skip
         return row
 
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """What a row is asked to be argued for; once where there are no sides."""
+        return ("",) if self.spec.mode == "samples" else ("for", "against")
+
+    def messages(self, row: Row, side: str) -> tuple[dict[str, str], ...]:
+        """What a draw asks. Raises RenderError."""
+        values = {"query": row.get("query") or "", "answer": row.get("answer") or "", "metadata": {"side": side}}
+        known = {name: value for name, value in values.items() if name in self.template.variables}
+        return tuple(message.to_dict() for message in self.template.render(**known))
+
     def _own(self, row: Row) -> list[dict[str, str]]:
         if not self.spec.keep or not row.get("reasoning"):
             return []
@@ -80,10 +90,8 @@ class Generate:
 
     async def _draw(self, row: Row, asker: Asker, side: str, number: int) -> tuple[Candidate, list[Reply]]:
         """A candidate, and all replies that were paid for it, also those with words of judgement."""
-        values = {"query": row.get("query") or "", "answer": row.get("answer") or "", "metadata": {"side": side}}
         try:
-            known = {name: value for name, value in values.items() if name in self.template.variables}
-            messages = tuple(message.to_dict() for message in self.template.render(**known))
+            messages = self.messages(row, side)
         except RenderError as error:
             raise CallFailedError("internal", str(error)) from error
         paid: list[Reply] = []

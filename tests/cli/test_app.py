@@ -180,3 +180,18 @@ def test_an_output_may_be_called_anything(tmp_path: Path) -> None:
     for name in ("😀", 'a "b"', "ä # c", "x: y"):
         opened = open_spec(spec, [output_at(str(tmp_path / name))])
         assert opened.resolved.job.output.path == str(tmp_path / name)
+
+
+def test_the_plan_counts_the_reasonings_that_will_be_generated(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?", "reasoning": "So 2.", "answer": "2"}\n' * 3)
+    prompt = ROOT / "prompts" / "choice" / "sides.j2"
+    (tmp_path / "spec.yaml").write_text(
+        "rayjob: 1\nname: t\ninput: {path: rows.jsonl, format: reasoning}\noutput: out\n"
+        "models: {worker: {model: openai/x, price: {input_usd_per_mtok: 1, output_usd_per_mtok: 2}}}\nsteps:\n"
+        f"  - generate: {{mode: sides, samples: 2, model: worker, prompt: {prompt}}}\n"
+        "  - choose: {weights: model.safetensors}\n"
+    )
+    done = call("plan", str(tmp_path / "spec.yaml"))
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^generate +worker +12 ", done.out, re.MULTILINE), done.out
+    assert "calls: 12\n" in done.out
