@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rayjob.engine.run import Run
 
 Row = dict[str, Any]
+#: Seconds between two looks whether a training is done, or the run is to end.
+LOOK_S = 0.5
 
 
 class Choosing:
@@ -77,10 +79,21 @@ class Choosing:
         gpus = 1 if spec.finetune is not None and self.run.ray.cluster_resources().get("GPU") else 0
         task = self.run.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train)
         with self.run.telling("training"):
-            failed = self.run.ray.get(task.remote(work))
+            failed = self._until_trained(task.remote(work))
+        if failed is None:
+            return
         if failed:
             self.run.log.write("note", message=f"guards that the model failed: {', '.join(failed)}; see card.md")
         self.run.finish_stage(stage, {"model": self.folder.at(spec.path, "model.safetensors")})
+
+    def _until_trained(self, training: Any) -> list[str] | None:
+        """The guards that failed; None where the run was told to end. What is trained by then is kept, member by
+        member, and the next session goes on with it."""
+        while not self.run.ray.wait([training], timeout=LOOK_S)[0]:
+            if self.run.why:
+                self.run.ray.cancel(training, force=True)
+                return None
+        return list(self.run.ray.get(training))
 
     def choose(self, stage: Stage) -> None:
         """Verdicts, part by part, into labels/ and failures/."""
