@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,8 @@ def ask_again(run: str, only: str, model: str, sets: list[str]) -> int:
     kinds = parse_kinds(only)
     folder = RunFolder(run)
     text = recorded_spec(folder)
-    failures = (folder.read_json("stats.json") or {}).get("failures", {})
-    if failures is not None and not any(failures.get(kind) for kind in kinds):
+    failures = known_failures(folder)
+    if not any(failures.get(kind) for kind in kinds):
         have = ", ".join(f"{kind} {count}" for kind, count in sorted(failures.items())) or "no failed row"
         typer.echo(f"{run}: nothing to do (failures: {have})")
         return 0
@@ -69,6 +70,17 @@ def parse_kinds(only: str) -> tuple[str, ...]:
     if wrong is not None:
         raise UserError(f"--only: {unknown('kind of failure', wrong, RETRIED)}")
     return tuple(dict.fromkeys(names)) or RETRIED
+
+
+def known_failures(folder: RunFolder) -> Counter[str]:
+    """Failed rows by kind: as they stand, where a killed session left no stats; and as the stats say, where a killed
+    retry had taken them back."""
+    from rayjob.store.parquetread import read_batches
+
+    counted: Counter[str] = Counter((folder.read_json("stats.json") or {}).get("failures") or {})
+    batches = (batch for uri in folder.parquet("failures") for batch in read_batches(uri, ["kind"]))
+    standing: Counter[str] = Counter(kind for batch in batches for kind in batch["kind"].to_pylist())
+    return counted | standing
 
 
 def recorded_spec(folder: RunFolder) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from rayjob.cli.retry import RETRIED, parse_kinds, recorded_spec, use_model
+from rayjob.cli.retry import RETRIED, known_failures, parse_kinds, recorded_spec, use_model
 from rayjob.cli.run import UserError
 from rayjob.cli.specs import open_spec
 from rayjob.spec.models import ModelSpec
 from rayjob.spec.yamltext import parse_yaml
+from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 from tests.cli.commands import call
 from tests.shared_data import ROOT
@@ -66,3 +68,12 @@ def test_a_recorded_spec_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     done = call("retry", str(tmp_path))
     assert (done.code, done.err) == (2, f"{tmp_path} holds no run: its run.json is missing\n")
+
+
+def test_failures_count_whether_or_not_a_session_ended(tmp_path: Path) -> None:
+    """A killed run left no stats, and retry said that there was nothing to do."""
+    folder = RunFolder(str(tmp_path))
+    write_parquet(folder.at("failures", "a.parquet"), pa.table({"kind": ["timeout", "timeout", "filtered"]}))
+    assert known_failures(folder) == {"timeout": 2, "filtered": 1}
+    folder.write_json("stats.json", {"failures": {"timeout": 1, "server": 4}})  # a killed retry took the four back
+    assert known_failures(folder) == {"timeout": 2, "filtered": 1, "server": 4}
