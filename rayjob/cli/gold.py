@@ -15,8 +15,8 @@ from rich.text import Text
 from rayjob.cli.compare import print_tables, read_sides, refuse, write_text
 from rayjob.cli.review import ERRORS, load_taxonomy
 from rayjob.cli.style import console
-from rayjob.reports.accuracy import ReviewScore, Score, score_against_reviewers, score_run
-from rayjob.reports.gold import Gold, Judged, Open, build_gold, check_gold, gold_of_reviews, merge_gold
+from rayjob.reports.accuracy import ReviewScore, Score, find_rows, score_against_reviewers, score_run
+from rayjob.reports.gold import Gold, GoldRow, Judged, Open, build_gold, check_gold, gold_of_reviews, merge_gold
 from rayjob.reports.gold_file import read_gold, write_lines
 from rayjob.reports.labelled import LabelledError
 from rayjob.reports.labelled_files import read_json, read_labelled
@@ -171,12 +171,14 @@ def score(
         labelled = read_labelled(run)
         scores: list[Any]
         if gold:
-            scores = list(score_run(labelled, _read(gold)))
+            truth = _read(gold)
+            judged: Sequence[GoldRow | Judged] = truth.rows
+            scores = list(score_run(labelled, truth))
             tables = score_tables(scores, tags)
         else:
             found = read_review(review)
             choices = {name: len(pool.tags) for name, pool in found.pools.items() if pool.select == "single"}
-            rows = judged_rows(review, found)
+            judged = rows = judged_rows(review, found)
             scores = list(score_against_reviewers(labelled, rows, found.population, choices))
             tables = [review_table(scores, len(find_conflicts(read_answers(review))))]
         if json_to:
@@ -187,6 +189,10 @@ def score(
         refuse(error)
     if json_to != "-":
         print_tables([table for table in tables if table.rows])
+        lacking = len(judged) - len(find_rows(labelled, [(row.id, row.uid) for row in judged]))
+        if lacking:
+            why = "have no labels in this run (failed, or never in it): nothing above is about them"
+            console.print(Text(f"{lacking} of {len(judged)} judged rows {why}."))
 
 
 def _no_nan(value: Any) -> Any:

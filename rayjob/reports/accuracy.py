@@ -218,9 +218,12 @@ def score_against_reviewers(
     """Score a run against every answer of reviewers, the rows they disagree on included.
 
     A gold of agreed rows only would flatter the run: the rows people disagree on are the hard ones. `choices` holds the
-    pool's size of single-select dimensions. Of more than two answers the first two (by reviewer) count.
+    pool's size of single-select dimensions. Of more than two answers the first two (by reviewer) count. Raises
+    LabelledError where run and rows share none.
     """
     found = find_rows(run, [(row.id, row.uid) for row in rows])
+    if not found:
+        raise LabelledError(f"{run.path}: shares no row with this review's answers; rows are joined by uid, else by id")
     names = [name for name in run.answers if any(name in said for row in rows for said in row.answers.values())]
     scores = []
     for name in names:

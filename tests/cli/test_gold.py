@@ -71,6 +71,25 @@ def test_gold_from_a_review_keeps_its_strata(runs, tmp_path):
     assert "Accuracy against reviewers" in result.output
 
 
+def test_judged_rows_that_a_run_lacks_are_said(runs, tmp_path):
+    out = str(tmp_path / "g.jsonl")
+    assert run("build", *runs, "-o", out).exit_code == 0
+    short = side(tmp_path, "short", [record(i) for i in range(20)]).path
+    said = "10 of 30 judged rows have no labels in this run"
+    assert said in " ".join(run("score", short, "--gold", out).output.split())
+    assert "judged rows have no" not in run("score", runs[0], "--gold", out).output
+
+
+def test_a_review_of_other_rows_scores_nothing(runs, tmp_path):
+    folder = str(tmp_path / "review")
+    assert CliRunner().invoke(review.app, ["export", runs[0], "-o", folder, "--rows", "5"]).exit_code == 0
+    fill_in(f"{folder}/sheet.csv", intent="build")
+    assert CliRunner().invoke(review.app, ["import", folder, f"{folder}/sheet.csv"]).exit_code == 0
+    other = side(tmp_path, "other", [record(i) for i in range(100, 120)]).path
+    result = run("score", other, "--review", folder)
+    assert (result.exit_code, "shares no row" in " ".join(result.output.split())) == (2, True)
+
+
 def test_a_merge_with_something_open_exits_1(runs, tmp_path):
     out = [str(tmp_path / name) for name in ("g1.jsonl", "g2.jsonl", "g.jsonl")]
     for path, source in zip(out, runs, strict=False):
