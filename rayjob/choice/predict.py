@@ -238,5 +238,7 @@ def threshold_for(
     order = np.argsort(-confidences, kind="stable")
     n, k = np.arange(1, len(order) + 1), np.cumsum(right[order] >= 1)
     bound = np.where(k > 0, beta.ppf(1 - level, np.maximum(k, 1e-9), n - k + 1), 0.0)
-    held = np.flatnonzero(bound >= precision)
+    ranked = confidences[order]
+    is_last = np.append(ranked[1:] < ranked[:-1], True)[: len(ranked)]  # of equal confidences all are accepted, or none
+    held = np.flatnonzero((bound >= precision) & is_last)
     return float(confidences[order[held[-1]]]) if len(held) else None

@@ -123,3 +123,10 @@ def test_the_threshold_keeps_its_promise_on_the_sample() -> None:
     assert threshold is not None
     assert right[confidences >= threshold].mean() >= 0.9
     assert threshold_for(0.999, confidences, right) is None
+
+
+def test_equal_confidences_are_accepted_together_or_not_at_all() -> None:
+    confidences = np.array([0.9] * 60 + [0.6] * 40)
+    right = np.array([1.0] * 40 + [0.0] * 60)
+    assert threshold_for(0.9, confidences, right) is None
+    assert threshold_for(0.5, confidences, right) == 0.9
