@@ -96,11 +96,17 @@ def find_object(text: str, wanted: Collection[str]) -> dict[str, object]:
             problem = f"the reply is not valid JSON: {error}"
             continue
         if isinstance(value, dict):
-            value = {str(key).strip().casefold(): entry for key, entry in value.items()}
-            if any(_is_answer(value, key) for key in wanted):
-                return value
+            value = _folded(value)
+            inside = (_folded(entry) for entry in value.values() if isinstance(entry, dict))
+            for found in (value, *inside):  # what stands around it ({"labels": …, "confidence": …}) belongs to it
+                if any(_is_answer(found, key) for key in wanted):
+                    return {**value, **found}
         problem = f"the JSON object has none of the keys asked for ({', '.join(wanted)})"
     raise AnswerError(problem)
+
+
+def _folded(value: Mapping[object, object]) -> dict[str, object]:
+    return {str(key).strip().casefold(): entry for key, entry in value.items()}
 
 
 def _after_reasoning(text: str) -> str:
@@ -132,8 +138,9 @@ def _confidences(given: object, names: Sequence[str]) -> tuple[dict[str, float |
         return dict.fromkeys(names), [f"confidence: {_short(given)} is not an object of numbers"]
     found: dict[str, float | None] = {}
     issues = []
+    scores = _folded(given)
     for name in names:
-        score: Any = given.get(name)
+        score: Any = scores.get(name)
         is_number = isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1
         found[name] = float(score) if is_number else None
         if found[name] is None and score is not None:

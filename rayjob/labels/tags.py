@@ -66,6 +66,12 @@ def _missing(dimension: str) -> str:
     return f"Missing: {dimension}"
 
 
+def tag_of(item: object) -> object:
+    """The tag in an answer that says it as an object, {"id": …, "confidence": …}; anything else as it is."""
+    keys = ("value", "tag", "id", "name") if isinstance(item, Mapping) else ()
+    return next((item[key] for key in keys if isinstance(item.get(key), str)), item)  # type: ignore[attr-defined, index]
+
+
 def squash(value: str) -> str:
     """One spelling for all: `Data_Structures`, `data structures` and `data-structures` are the same tag."""
     return re.sub(r"[\s_-]+", "-", value.strip().casefold()).strip("-")
@@ -194,8 +200,10 @@ class _Resolver:
 
     def spread(self, value: object, dim: Dimension) -> list[str]:
         """The values of an answer; one string with commas is several unless it is spelt like a tag."""
-        items = value if isinstance(value, list) else [value]
+        items = [tag_of(item) for item in (value if isinstance(value, list) else [value])]
         texts = [spell_value(item) for item in items if item is not None]
+        if isinstance(items[0] if items else None, Mapping):
+            return texts
         if len(texts) == 1 and "," in texts[0] and squash(texts[0]) not in self.index.tags.get(dim.name, {}):
             texts = texts[0].split(",")
         return [text.strip() for text in texts]

@@ -39,6 +39,21 @@ def test_an_answer_is_read_through_what_surrounds_it(text: str) -> None:
     assert parse_answer(text, DIMS).values == WANTED
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"labels": {"intent": "build"}, "confidence": {"intent": 0.4}, "unmapped": ["x"]}',
+        '{"Intent": "build", "Confidence": {"Intent": 0.4}, "Unmapped": "x"}',
+    ],
+    ids=["wrapped", "capital keys"],
+)
+def test_confidence_is_read_wherever_the_answer_is(text: str) -> None:
+    """It was lost, and a row without confidence is never doubted."""
+    found = parse_answer(text, DIMS)
+    assert (found.values, found.confidence["intent"]) == ({"intent": "build"}, 0.4)
+    assert found.suggestions == (Suggestion("", "x"),)
+
+
 UNREADABLE = {
     "": "the reply is empty",
     "I would say build.": "no JSON object",

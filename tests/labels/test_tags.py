@@ -150,3 +150,11 @@ def test_labels_come_from_the_pools_whatever_was_said(values: dict[str, object])
             tags = label if isinstance(label, list) else [label] if label else []
             assert set(tags) <= dim.pool
             assert isinstance(label, str) == (dim.select == "single")
+
+
+def test_a_tag_said_as_an_object_is_its_tag() -> None:
+    """Its spelling as Python was cut at the commas: two made-up tags outside the pool."""
+    said = {"intent": {"tag": "learn"}, "language": [{"id": "python", "confidence": 0.9}, {"name": "golang"}, {"x": 1}]}
+    found = resolve(Answer(said), [INTENT, LANGUAGE], SMALL)
+    assert found.labels == {"intent": "learn", "language": ["python", "go"]}
+    assert [entry.value for entry in found.unmapped] == ["{'x': 1}"]
