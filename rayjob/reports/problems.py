@@ -66,15 +66,23 @@ def failures(stats: Stats, examples: Mapping[str, str]) -> Iterator[RunProblem]:
 
 
 def unmapped(stats: Stats, run: Mapping[str, Any]) -> Iterator[RunProblem]:
-    """Tags outside the pools."""
-    found: Mapping[str, int] = stats.get("unmapped_tags") or {}
-    if not found:
-        return
-    first = min(found, key=lambda tag: (-found[tag], tag))
-    count = sum(found.values())
-    what = f"{count:,} {'tag' if count == 1 else 'tags'} outside the pools, most often {first} ({found[first]:,})"
+    """Tags used outside the pools, and apart from them the new ones that were offered as asked."""
     or_map = "" if steps_of(run, "map") else ", or a map step to the spec"
-    yield RunProblem(count, what, f"add an alias or a tag to the taxonomy{or_map}")
+    for found, where in zip(split_unmapped(stats), ("outside the pools", "suggested"), strict=True):
+        if found:
+            first = min(found, key=lambda tag: (-found[tag], tag))
+            count = sum(found.values())
+            what = f"{count:,} {'tag' if count == 1 else 'tags'} {where}, most often {first} ({found[first]:,})"
+            yield RunProblem(count, what, f"add an alias or a tag to the taxonomy{or_map}")
+
+
+def split_unmapped(stats: Stats) -> tuple[dict[str, int], dict[str, int]]:
+    """`dimension:value` was used outside that pool, anything else was suggested (it may have a colon of its own)."""
+    dimensions = stats.get("tag_distributions") or {}
+    found: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    for key, count in (stats.get("unmapped_tags") or {}).items():
+        found[key.partition(":")[0] not in dimensions or ":" not in key][key] = count
+    return found
 
 
 def unsure(stats: Stats, run: Mapping[str, Any]) -> Iterator[RunProblem]:

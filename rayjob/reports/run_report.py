@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from rayjob.reports import charts
-from rayjob.reports.problems import ADVICE, RunProblem, find_problems
+from rayjob.reports.problems import ADVICE, RunProblem, find_problems, split_unmapped
 from rayjob.reports.progress import Event, Point, view_of
 from rayjob.reports.rows import FailedRow, RowView, view_failure, view_row
 from rayjob.reports.run_header import Tile, facts, tiles
@@ -100,7 +100,7 @@ def build_report(files: RunFiles) -> RunReport:
     success = int(stats.get("success") or 0)
     points = view_of(files.events).points
     order = files.tag_order or {}
-    violations, suggestions = split_unmapped(stats)
+    violations, suggestions = list_unmapped(stats)
     return RunReport(
         title=str(run.get("run") or "run"),
         status=str(run.get("status") or "done"),
@@ -193,18 +193,12 @@ def tokens_of(sums: Mapping[str, Any]) -> int:
     return int(sums.get("prompt_tokens") or 0) + int(sums.get("completion_tokens") or 0)
 
 
-def split_unmapped(stats: Mapping[str, Any]) -> tuple[tuple[Unmapped, ...], tuple[Unmapped, ...]]:
-    """`dimension:value` was used outside that pool, a bare value was suggested; each most frequent first."""
-    dimensions = stats.get("tag_distributions") or {}
-    used: list[Unmapped] = []
-    suggested: list[Unmapped] = []
-    for key, count in by_count(stats.get("unmapped_tags") or {}):
-        dimension, _, value = key.partition(":")
-        if dimension in dimensions:  # a suggestion may have a colon of its own
-            used.append(Unmapped(dimension, value, count))
-        else:
-            suggested.append(Unmapped("", key, count))
-    return tuple(used[:MAX_UNMAPPED]), tuple(suggested[:MAX_UNMAPPED])
+def list_unmapped(stats: Mapping[str, Any]) -> tuple[tuple[Unmapped, ...], tuple[Unmapped, ...]]:
+    """What was used outside its pool, and what was suggested; each most frequent first."""
+    outside, offered = (by_count(found)[:MAX_UNMAPPED] for found in split_unmapped(stats))
+    parted = [(key.partition(":"), count) for key, count in outside]
+    used = tuple(Unmapped(dimension, value, count) for (dimension, _, value), count in parted)
+    return used, tuple(Unmapped("", key, count) for key, count in offered)
 
 
 def messages(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -109,12 +109,14 @@ def test_every_failure_kind_has_advice() -> None:
 def test_problems_are_ranked_by_how_many_samples_they_touch() -> None:
     stats = {
         "failures": {"timeout": 5, "odd": 1},
-        "unmapped_tags": {"language:cuda": 7, "a": 7},
+        "unmapped_tags": {"language:cuda": 7, "a": 6, "a: b": 2},
+        "tag_distributions": {"language": {}},
         "confidence_stats": {"task": {"below_threshold": 3}, "intent": {"below_threshold": 0}},
         "consistency_warning_count": 1,
     }
     assert [problem.what for problem in find_problems(stats)] == [
-        "14 tags outside the pools, most often a (7)",
+        "8 tags suggested, most often a (6)",
+        "7 tags outside the pools, most often language:cuda (7)",
         "5 samples failed: timeout",
         "3 samples with a confidence below the threshold in task",
         "1 sample breaks a consistency rule",
