@@ -79,7 +79,8 @@ def test_plan_says_what_a_spread_asks_and_what_it_assumes() -> None:
     said = " ".join(done.out.split())
     assert "240 of 1,200 rows are asked of the model, 120 of them as audit; of the others 50% are assumed" in said
     assert "for 720 rows (at least 240, at most 1,200)" in said
-    few = " ".join(call("plan", str(ROOT / "specs" / "spread.yaml"), "--set", f"input.path={ROOT / 'examples'}").out.split())
+    small = f"input.path={ROOT / 'examples'}"
+    few = " ".join(call("plan", str(ROOT / "specs" / "spread.yaml"), "--set", small).out.split())
     assert "of the others 100% are assumed to be sent on: the calls below are for 50 rows (at least 10, at" in few
     assert "warning: no label will be accepted: 95 % precision at 5 % risk takes 59 audit rows or more" in few
 
