@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rayjob.choice.errors import ChoiceError
 from rayjob.engine.embedding import pool_of
 from rayjob.engine.judging import JudgePart, JudgeWork, choice_row
 from rayjob.engine.parts import PLACE, Part, list_parts
@@ -120,6 +121,8 @@ class Choosing:
             compute=self.run.ray.data.ActorPoolStrategy(size=pool.actors),
         )  # fmt: skip
         for done in judged.iter_rows():
+            if done["refused"]:
+                raise ChoiceError(done["refused"])
             counter.add(done["rows"])
             if self.run.why:
                 return

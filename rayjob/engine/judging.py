@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from rayjob.choice.errors import ChoiceError
 from rayjob.engine.columns import CALLS, FAILURE, IDENTITY, split_failures, to_table
 from rayjob.engine.operator import with_heirs
 from rayjob.engine.parts import Part
@@ -71,26 +72,26 @@ class JudgePart:
     """The callable class that Ray Data keeps in each actor: numbers of parts in, counts of rows out."""
 
     def __init__(self, work: JudgeWork) -> None:
-        from rayjob.choice.predict import ChoiceModel  # imports torch: only in the actor
-
-        folder = work.weights.rpartition("/")[0]
-        model = ChoiceModel(
-            files.read_bytes(work.weights), work.spec.device, work.spec.architecture,
-            lambda name: files.read_bytes(f"{folder}/{name}"),
-        )  # fmt: skip
-        threshold = None if work.spec.precision is None else model.threshold(work.spec.precision)
         self.work = work
-        self.choose = Choose(work.spec, partial(model.judge_rows, reasons=work.spec.reasons), threshold)
         self.schema = judged_schema(work.spec.dimension)
+        self.choose: Choose | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {"rows": np.array([self._judge(self.work.parts[int(item)]) for item in batch["item"]])}
+        """Rows done, and why nothing can be: weights or data that are refused. Raised here, Ray would keep of the
+        sentence a traceback alone."""
+        rows, refused = [0] * len(batch["item"]), ""
+        try:
+            self.choose = self.choose or _open(self.work)
+            rows = [self._judge(self.choose, self.work.parts[int(item)]) for item in batch["item"]]
+        except ChoiceError as error:
+            refused = str(error)
+        return {"rows": np.array(rows), "refused": np.array([refused] * len(rows), dtype=object)}
 
-    def _judge(self, part: Part) -> int:
+    def _judge(self, choose: Choose, part: Part) -> int:
         found: list[Row] = []
         for batch in part.read().to_batches(max_chunksize=self.work.spec.batch):
             rows = batch.to_pylist()
-            judged = self.choose([choice_row(row) for row in rows])
+            judged = choose([choice_row(row) for row in rows])
             found += [heir for row, told in zip(rows, judged, strict=True) for heir in with_heirs(_outcome(row, told))]
         good, bad = split_failures(to_table(found, self.schema))
         folder = RunFolder(self.work.output)
@@ -98,6 +99,19 @@ class JudgePart:
             write_or_delete(folder.at(name, f"{self.work.stage}-{part.name}.parquet"), table)
         folder.write_json(self.work.marker(part), {"labels": good.num_rows, "failures": bad.num_rows})
         return len(found)
+
+
+def _open(work: JudgeWork) -> Choose:
+    """The step with its model. Raises ChoiceError for weights that cannot be used, or that keep no such precision."""
+    from rayjob.choice.predict import ChoiceModel  # imports torch: only in the actor
+
+    folder = work.weights.rpartition("/")[0]
+    model = ChoiceModel(
+        files.read_bytes(work.weights), work.spec.device, work.spec.architecture,
+        lambda name: files.read_bytes(f"{folder}/{name}"),
+    )  # fmt: skip
+    threshold = None if work.spec.precision is None else model.threshold(work.spec.precision)
+    return Choose(work.spec, partial(model.judge_rows, reasons=work.spec.reasons), threshold)
 
 
 def _outcome(row: Row, told: Mapping[str, Any]) -> Row:

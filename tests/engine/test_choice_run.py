@@ -93,3 +93,9 @@ def test_an_interrupt_ends_a_training_at_once(tmp_path: Path) -> None:
     )  # fmt: skip
     Choosing(ray.run).train(stages[1])  # type: ignore[arg-type]
     assert (ray.cancelled, finished) == ([("training", True)], [])
+
+
+def test_weights_that_cannot_be_used_are_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"PK\x03\x04")
+    actor = JudgePart(JudgeWork(ChooseStep(), (), str(tmp_path), "2-choose", str(tmp_path / "model.safetensors")))
+    assert "pickle" in actor({"item": [0]})["refused"][0]
