@@ -20,6 +20,7 @@ class Question:
     """One LLM call: the messages, the model's name in the spec, and what of its settings this call overrides.
 
     `sample` tells repeated draws of one question apart, so that the ledger does not answer the second with the first.
+    `voter`: of several models that are asked the same, the place of this one, from 0.
     `logprobs` asks for the token probabilities of the answer, where the provider gives them.
     `static` leading messages are the same for every row of the step: where a provider is told what to cache, that.
     `row` is the uid it belongs to: where several servers have the model, the calls of a row go to the same one.
@@ -41,6 +42,7 @@ class Question:
     logprobs: bool = False
     row: str = ""
     later: bool = False
+    voter: int = 0
 
 
 @dataclass(frozen=True, slots=True)

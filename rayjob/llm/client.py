@@ -20,6 +20,8 @@ from rayjob.spec.models import ModelSpec
 
 T = TypeVar("T")
 
+#: More than a step can ask of one model.
+DRAWS_A_VOTER = 1000
 #: Of an answer that could not be read, so much is quoted back.
 QUOTED_CHARS = 2000
 
@@ -75,6 +77,8 @@ class Client:
         self, name: str, question: Question, parse: Callable[[str], T], paid: list[Reply]
     ) -> tuple[T, Reply]:
         model = self._model(name)
+        if name != question.model and question.voter:  # it stands in for several: one answer must not be several votes
+            question = replace(question, sample=question.sample + DRAWS_A_VOTER * question.voter, voter=0)
         try:
             return await self._ask_model(model, question, parse, paid)
         except CallFailedError as error:

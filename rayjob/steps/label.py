@@ -95,7 +95,8 @@ class Label:
         base = self.question(row, asking)
         draws = range(asking.first_sample, asking.first_sample + asking.samples)
         models = (asking.model, *asking.also)
-        questions = [replace(base, model=model, sample=draw) for model in models for draw in draws]
+        seats = [(place, draw) for place in range(len(models)) for draw in draws]
+        questions = [replace(base, model=models[place], sample=draw, voter=place) for place, draw in seats]
         done = await asyncio.gather(
             *(asker.ask(question, lambda text: parse_answer(text, asking.dims)) for question in questions),
             return_exceptions=True,

@@ -22,7 +22,7 @@ from rayjob.llm.records import question_key, record_of, reply_of
 from rayjob.llm.segments import DamagedError, decode_index, encode_record, encode_segment, iter_records, merge_segments
 from rayjob.spec.models import ModelSpec
 from tests.llm.rig import KEY, LocalFiles, ask_all, question, spec
-from tests.llm_server import Fault, Script, serve
+from tests.llm_server import Fault, Script, serve, status
 
 T = TypeVar("T")
 MODEL = ModelSpec(model="openai/m", temperature=0.1)
@@ -387,3 +387,16 @@ def test_totals_prune_and_compact(path: str) -> None:
     assert (outcome.damaged, damaged.exists(), outcome.segments_before) == ([str(damaged)], True, 2)
     assert (outcome.kept, outcome.removed) == (10, 5)
     assert {entry.step for entry in list_entries(files, path)} == {"character"}
+
+
+def test_a_model_that_stands_in_for_two_votes_twice(tmp_path: Path) -> None:
+    """The second was answered by the first's answer: two models of one opinion, whatever it was."""
+    with serve() as provider:
+        one = spec(provider, model="openai/one", fallback="both")
+        models = {"one": one, "two": spec(provider, model="openai/two", fallback="both"), "both": spec(provider)}
+        asked = [question(model=name, voter=place) for place, name in enumerate(("one", "two"))]
+        refused = {"openai/one", "openai/two", "one", "two"}
+        provider.script.refuse = lambda body: status(400, "no") if body["model"] in refused else None
+        outcomes, _ = ask_all(models, *asked, ledger=lambda: Ledger.open(LocalFiles(), str(tmp_path)))
+    assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
+    assert [body["model"] for body in provider.bodies].count("scripted") == 2
