@@ -55,15 +55,20 @@ def read_corpus(rows: Sequence[Row], pair_rows: Sequence[Row] | None = None) -> 
     return Corpus(reasonings, build_table(reasonings), pairs, pair_weights(reasonings, pairs), scored, digest)
 
 
-def sibling_logits(reasonings: Sequence[Reasoning], pairs: Pairs, count: int) -> Array:
-    """Evidence of `count` siblings per pair for the first over the second: half from each side's list, without
-    names."""
+def sibling_reliability(reasonings: Sequence[Reasoning], count: int) -> dict[str, float]:
+    """How often a sibling is right, by agreement among the first `count` of every reasoning."""
     votes = [
         sib.Vote(reasoning.qid, sib.ANONYMOUS, answer_key(answer))
         for reasoning in reasonings
         for answer in reasoning.siblings[:count]
     ]
-    reliability = sib.estimate_reliability(votes)
+    return sib.estimate_reliability(votes)
+
+
+def sibling_logits(reasonings: Sequence[Reasoning], pairs: Pairs, count: int) -> Array:
+    """Evidence of `count` siblings per pair for the first over the second: half from each side's list, without
+    names."""
+    reliability = sibling_reliability(reasonings, count)
     found = []
     for first, second in pairs:
         a, b = reasonings[first], reasonings[second]

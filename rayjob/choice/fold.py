@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rayjob.choice import siblings as sib
-from rayjob.choice.corpus import Corpus, sibling_logits
+from rayjob.choice.corpus import Corpus, sibling_logits, sibling_reliability
 from rayjob.choice.data import Pairs
 from rayjob.choice.dual import Dual, train_dual
 from rayjob.choice.embedder import OFFLINE
@@ -163,10 +163,12 @@ def _judged(
     tested = work.scored(work.held)
     logits = judge.logits(corpus.reasonings, tested, corpus.table)
     weights, joint = (1.0, 0.0), None
+    reliable = sib.PRIOR
     if count and corpus.has_siblings:
         weights = sib.fit_weights(tuned[1], sibling_logits(corpus.reasonings, tuned[0], count))
+        reliable = sibling_reliability(corpus.reasonings, count).get(sib.ANONYMOUS, sib.PRIOR)
         joint = weights[0] * logits + weights[1] * sibling_logits(corpus.reasonings, tested, count)
-    info = work.info(sibling_weights=weights, held=tuple(logits.tolist()), **more)
+    info = work.info(sibling_weights=weights, sibling_reliability=reliable, held=tuple(logits.tolist()), **more)
     return Outcome(judge, info, tested, logits, joint, notes)
 
 

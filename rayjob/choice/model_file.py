@@ -14,6 +14,7 @@ from safetensors.torch import save as save_tensors
 from rayjob.choice.dual import Dual
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.network import Member, Symmetric, build
+from rayjob.choice.siblings import PRIOR
 
 FORMAT = 2
 #: The files of a trained model; the second only where an encoder was fine-tuned.
@@ -49,13 +50,16 @@ class ModelInfo:
     encoder: str = ""
     temperature: float = 1.0
     text: TextPart | None = None
+    # How often a sibling is right: what the weights of siblings were fitted with.
+    sibling_reliability: float = PRIOR
 
 
 def save_model(network: Network, info: ModelInfo) -> bytes:
     """The model file; the same network gives the same bytes."""
     about: dict[str, Any] = {
         "format": FORMAT, "architecture": "dual", "features": list(info.features), "vectors": info.vectors,
-        "sibling_weights": list(info.sibling_weights), "data": info.data, "split": info.split,
+        "sibling_weights": list(info.sibling_weights), "sibling_reliability": info.sibling_reliability,
+        "data": info.data, "split": info.split,
         "held": [round(value, 4) for value in info.held], "encoder": info.encoder, "temperature": info.temperature,
     }  # fmt: skip
     if isinstance(network, Symmetric):
@@ -97,6 +101,7 @@ def _info(about: dict[str, Any]) -> ModelInfo:
         tuple(about["features"]), int(about["vectors"]), (own, others), str(about["data"]), str(about["split"]),
         tuple(float(value) for value in about["held"]), str(about["encoder"]), float(about["temperature"]),
         None if text is None else TextPart(str(text[0]), int(text[1]), (float(text[2]), float(text[3]))),
+        float(about.get("sibling_reliability", PRIOR)),
     )  # fmt: skip
 
 

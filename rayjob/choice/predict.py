@@ -134,7 +134,7 @@ class ChoiceModel:
         found: dict[int, list[float]] = {}
         for place, group in enumerate(groups):
             if any(reasoning.siblings for reasoning in group):
-                evidence = _evidence(group)
+                evidence = _evidence(group, self.info.sibling_reliability)
                 if any(evidence):
                     part = slice(starts[place], starts[place] + len(group))
                     scores[part] = own * scores[part] + others * np.asarray(evidence)
@@ -220,9 +220,9 @@ def load_published(data: bytes) -> tuple[Dual, ModelInfo]:
     return network, ModelInfo((), network.dimension, (1.0, 0.0))
 
 
-def _evidence(group: Sequence[Reasoning]) -> list[float]:
+def _evidence(group: Sequence[Reasoning], reliable: float) -> list[float]:
     drawn = [answer for reasoning in group for answer in reasoning.siblings]
-    return sib.sibling_evidence([reasoning.answer for reasoning in group], drawn)
+    return sib.sibling_evidence([reasoning.answer for reasoning in group], drawn, reliability={sib.ANONYMOUS: reliable})
 
 
 def threshold_for(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rayjob.choice.corpus import read_corpus
+from rayjob.choice.corpus import read_corpus, sibling_logits
 from rayjob.choice.errors import ChoiceError
 from rayjob.choice.predict import ChoiceModel, threshold_for
 from rayjob.choice.split import split_questions
@@ -130,3 +130,16 @@ def test_equal_confidences_are_accepted_together_or_not_at_all() -> None:
     right = np.array([1.0] * 40 + [0.0] * 60)
     assert threshold_for(0.9, confidences, right) is None
     assert threshold_for(0.5, confidences, right) == 0.9
+
+
+def test_siblings_weigh_in_a_choice_what_they_weighed_in_training(trained: Memory) -> None:
+    model = ChoiceModel(trained.files["model.safetensors"])
+    own, others = model.info.sibling_weights
+    corpus = read_corpus(made_rows())
+    pair = corpus.pairs[:1]
+    a, b = (replace(corpus.reasonings[place], siblings=corpus.reasonings[place].siblings[:1]) for place in pair[0])
+    alone = model.judge([[replace(a, siblings=()), replace(b, siblings=())]])[0].scores
+    joint = model.judge([[a, b]])[0].scores
+    evidence = float(sibling_logits(corpus.reasonings, pair, QUICK.siblings)[0])
+    assert evidence != 0
+    assert joint[0] - joint[1] == pytest.approx(own * (alone[0] - alone[1]) + others * evidence)
