@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from rayjob.spec.prepare import PrepareStep
 from rayjob.steps.prepare import Prepare
 from rayjob.store import files
 from rayjob.store.address import parse_address
+from rayjob.store.errors import StoreError
 from rayjob.store.formats import read_records
 from rayjob.store.kinds import split_kind
-from rayjob.store.listing import FileInfo, list_input
+from rayjob.store.listing import FileInfo, Listing, list_input
 from rayjob.store.parquetwrite import write_parquet
 from rayjob.store.runfolder import RunFolder
 
@@ -105,9 +106,9 @@ def run_prepare(
     path = folder.stage(name)
     done = folder.stage_facts(name)
     if done is not None:
-        return Prepared(path, done["rows"], done["heirs"], done["unreadable"]), []
+        return Prepared(path, done["rows"], done["heirs"], done["unreadable"]), changed_input(job, done)
     files.delete_folder(path)  # what a killed session left; nothing in it was paid for
-    listing = list_input(job.input.paths, "parquet" if job.input.format == "parquet" else "")
+    listing = list_files(job)
     began = time.time()
     if sum(info.size for info in listing.files) <= BYTES_HERE:
         with ThreadPoolExecutor(1) as pool:
@@ -121,9 +122,34 @@ def run_prepare(
             _write(ray, job, listing.files, path)
     rows, heirs, unreadable = count_prepared(folder, name)
     facts = {"rows": rows, "heirs": heirs, "unreadable": unreadable, "wall_s": round(time.time() - began, 3)}
+    facts |= describe(listing)
     folder.finish_stage(name, facts)
     notes = [f"{len(listing.ignored)} files are not of a known kind and were passed over"] if listing.ignored else []
     return Prepared(path, rows, heirs, unreadable), notes
+
+
+def list_files(job: JobSpec) -> Listing:
+    """The input as it stands now. Raises StoreError."""
+    return list_input(job.input.paths, "parquet" if job.input.format == "parquet" else "")
+
+
+def describe(listing: Listing) -> dict[str, int]:
+    """What tells one input from another without reading it: how many files, how many bytes."""
+    return {"files": len(listing.files), "bytes": sum(info.size for info in listing.files)}
+
+
+def changed_input(job: JobSpec, done: Mapping[str, Any]) -> list[str]:
+    """A note where the input is no longer what was read; nothing where it cannot be seen any more."""
+    try:
+        now = describe(list_files(job))
+    except StoreError:
+        return []
+    if all(done.get(name, count) == count for name, count in now.items()):
+        return []
+    return [
+        f"the input has changed since it was read ({done['files']:,} files of {done['bytes']:,} bytes then, "
+        f"{now['files']:,} of {now['bytes']:,} now) and is not read again: another --output reads it anew"
+    ]
 
 
 def write_here(job: JobSpec, inputs: Sequence[FileInfo], path: str) -> None:

@@ -77,6 +77,21 @@ def test_large_files_are_divided_and_packed_or_limited_ones_are_not(monkeypatch:
     assert divide(job(limit=5), files) == [(files, Share())]
 
 
+def test_an_input_that_changed_since_it_was_read_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "input")
+    asked = job()
+    asked = asked.model_copy(update={"input": asked.input.model_copy(update={"path": str(tmp_path / "input")})})
+    done = prepare.describe(prepare.list_files(asked))
+    assert prepare.changed_input(asked, done) == []
+    assert prepare.changed_input(asked, {}) == []  # read by an older version
+    (tmp_path / "input" / "more.jsonl").write_text("{}\n", encoding="utf-8")
+    (note,) = prepare.changed_input(asked, done)
+    assert "(4 files of" in note
+    assert ", 5 of" in note
+    gone = asked.model_copy(update={"input": asked.input.model_copy(update={"path": str(tmp_path / "gone")})})
+    assert prepare.changed_input(gone, done) == []
+
+
 def test_rows_are_counted_as_their_files_appear(tmp_path: Path) -> None:
     rows = ParquetRows(str(tmp_path / "stages" / "1-prepare"))
     assert rows.count() == 0
