@@ -58,10 +58,12 @@ class Choose:
 
     def _judged(self, row: Row, group: Sequence[Row], verdict: Judged) -> Row:
         which, confidence = name_of(group[verdict.winner], verdict.winner), verdict.confidence
+        is_tie = len(_best_names(group, verdict)) > 1
         if is_lone(row):
             which, confidence = _against_siblings(verdict)
-        # At one half the candidates are equal to the model: their order would decide, and swapping them the label.
-        sure = confidence > 0.5 and (self.threshold is None or confidence >= self.threshold)
+            is_tie = confidence <= 0.5
+        # In a tie the order of the candidates would decide, and swapping them the label.
+        sure = not is_tie and (self.threshold is None or confidence >= self.threshold)
         choice = {
             "which": which if sure else ABSTAINED, "confidence": confidence, "ranking": list(verdict.ranking),
             "scores": list(verdict.scores), "why": list(verdict.why),
@@ -101,6 +103,12 @@ def _against_siblings(verdict: Judged) -> tuple[str, float]:
     own, *others = verdict.scores
     share = sum(1 / (1 + math.exp(max(-50.0, min(50.0, other - own)))) for other in others) / len(others)
     return ("better", share) if share >= 0.5 else ("worse", 1 - share)
+
+
+def _best_names(group: Sequence[Row], verdict: Judged) -> set[str]:
+    """What the candidates with the best score are called: two samples of one model are no tie."""
+    best = verdict.scores[verdict.winner]
+    return {name_of(one, place) for place, one in enumerate(group) if verdict.scores[place] >= best}
 
 
 def name_of(candidate: Row, place: int) -> str:
