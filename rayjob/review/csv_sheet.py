@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rayjob.labels.csvtext import DELIMITERS, decode_csv, find_delimiter
@@ -32,7 +33,14 @@ def read_csv(file: str, content: bytes) -> list[RawRow]:
     likely = find_delimiter(text)
     # A title above the header says nothing about the separator: the one that makes a header of ours is right.
     tries = [_split(file, text, one) for one in sorted(DELIMITERS, key=lambda one: one != likely)]
-    return name_columns(file, next((lines for lines in tries if find_header(lines) is not None), tries[0]))
+    ours = next((lines for lines in tries if find_header(lines) is not None), None)
+    return name_columns(file, max(tries, key=_even_rows) if ours is None else ours)
+
+
+def _even_rows(lines: Sequence[Sequence[str]]) -> int:
+    """How many rows are equally wide; a file that falls into single cells was not parted by this separator."""
+    widths = Counter(len(line) for line in lines if len(line) > 1)
+    return max(widths.values(), default=0)
 
 
 def _split(file: str, text: str, delimiter: str) -> list[list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import openpyxl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openpyxl.comments import Comment
 
@@ -120,6 +120,10 @@ def table_of(review: Review, said: list[tuple[str, str, str]]) -> Cells:
     return [columns, *([row[column] for column in columns] for row in rows)]
 
 
+@example(
+    said=[("", "", "")] * 4, manglers=[blank_header, rename_column], titled=True, seed=330, encoding="utf-8",
+    delimiter=";",
+)  # fmt: skip
 @QUICK
 @given(
     said=answers,
